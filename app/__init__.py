@@ -1,0 +1,1 @@
+"""Draws the dashboard and answers HTTP clients."""

@@ -1,0 +1,138 @@
+"""Colours that stay with a backend on every page, in the light and the dark theme.
+
+Each colour keeps a contrast of at least 3:1 with both backgrounds (WCAG 2.2, 1.4.11), and the colours of backends
+that meet in one chart stay apart for people with protanopia, deuteranopia and tritanopia; the tests compute both.
+Variants of one backend share its colour and differ in their pattern.
+"""
+
+import zlib
+from dataclasses import dataclass
+
+__all__ = [
+    "BACKENDS",
+    "COMPUTING",
+    "FILES",
+    "OTHER",
+    "PATTERNS",
+    "THEMES",
+    "Theme",
+    "backend",
+    "backend_order",
+    "pattern",
+    "theme",
+    "variant_order",
+]
+
+#: Backends that compute, in the order in which people read them.
+COMPUTING = {
+    "numba": "#c06910",
+    "numpy": "#4592fd",
+    "openblas": "#316e59",
+    "mkl": "#007aab",
+    "blis": "#8255da",
+    "accelerate": "#8091ac",
+    "torch": "#c1201e",
+    "cupy": "#319e6f",
+    "mlx": "#fd597a",
+}
+#: Backends that read and write files; numpy does both.
+FILES = {
+    "safetensors": "#b19008",
+    "orjson": "#99704f",
+    "json": "#687389",
+    "pickle": "#c54ec0",
+}
+BACKENDS = COMPUTING | FILES
+#: A backend that is not known yet.
+OTHER = "#7d7d7d"
+
+#: Variants in the order in which people read them, each with Plotly's fill pattern ("" is plain).  Variants that
+#: meet in one chart differ; the plain one is the best known way.
+PATTERNS = {
+    "naive": ".",
+    "naive-parallel": "/",
+    "blocked": "x",
+    "blas": "",
+    "unfused": ".",
+    "unfused-fresh": ".",
+    "unfused-inplace": "/",
+    "fused": "",
+    "recompute": ".",
+    "kv-cache": "",
+    "two-pass": ".",
+    "welford": "",
+    "scalar": ".",
+    "parallel": "/",
+    "simd": "x",
+    "parallel-simd": "",
+    "operator": "-",
+    "json-pretty": "/",
+    "json-compact": "",
+    "safetensors": "",
+    "safetensors-mmap": "x",
+    "npz": ".",
+    "pickle": "",
+}
+_SPARE = ("\\", "+", "|", "-")
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours of a chart that are no backend's: text and whiskers, secondary marks, the page behind."""
+
+    ink: str
+    muted: str
+    grid: str
+    surface: str
+    fill: str
+    outline: str
+    alarm: str
+
+
+THEMES = {
+    "light": Theme(
+        "#2b2f36",
+        "#6b7280",
+        "#e6e8ec",
+        "#ffffff",
+        "rgba(107,114,128,0.12)",
+        "rgba(107,114,128,0.38)",
+        "#b42318",
+    ),
+    "dark": Theme(
+        "#eceef2",
+        "#9aa3b2",
+        "#2c313a",
+        "#14171c",
+        "rgba(154,163,178,0.13)",
+        "rgba(154,163,178,0.42)",
+        "#ff8a7a",
+    ),
+}
+
+
+def theme(name: str | None) -> Theme:
+    """Return the theme of that name, the light one where none is known."""
+    return THEMES.get(name or "light", THEMES["light"])
+
+
+def backend(name: str) -> str:
+    """Return the colour of a backend."""
+    return BACKENDS.get(name, OTHER)
+
+
+def backend_order(name: str) -> tuple[int, str]:
+    """Sort key: backends in the order of the house, unknown ones after them by name."""
+    names = list(BACKENDS)
+    return (names.index(name) if name in BACKENDS else len(names), name)
+
+
+def variant_order(name: str) -> tuple[int, str]:
+    """Sort key: variants in the order of the house, unknown ones after them by name."""
+    names = list(PATTERNS)
+    return (names.index(name) if name in PATTERNS else len(names), name)
+
+
+def pattern(variant: str) -> str:
+    """Return the fill pattern of a variant; an unknown one keeps the pattern that its name gives it."""
+    return PATTERNS.get(variant, _SPARE[zlib.crc32(variant.encode()) % len(_SPARE)])

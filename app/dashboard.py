@@ -1,0 +1,20 @@
+"""The list of pages; a new page is a file in ``views`` and a line here."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from app import parts, refresh
+
+PAGES = [
+    st.Page("views/overview.py", title="Overview", url_path="overview", default=True),
+    st.Page("views/throughput.py", title="Throughput", url_path="throughput"),
+]
+
+page = st.navigation(PAGES, position="top")
+# An emoji, because a Material icon would be fetched from another host.
+st.set_page_config(page_title=f"{page.title} · flopwatch", page_icon="📈", layout="wide")
+parts.frame(Path(__file__).with_name("logo.svg"))
+with parts.trouble():
+    page.run()
+refresh.watch()

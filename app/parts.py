@@ -1,0 +1,120 @@
+"""What pages have in common: the title with its question, the empty store, a chart with its table, trouble in words."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from app import charts, colours, reading, tables, texts
+from app.charts import Figure
+from app.rows import Row
+from data.errors import FlopwatchError
+
+__all__ = ["ago", "chart", "empty", "frame", "moment", "problem_list", "table", "theme", "title", "trouble"]
+
+#: Tables longer than this scroll in themselves, so that the next chart stays within reach.
+_ROWS_SHOWN = 10
+_ROW_PIXELS = 34
+
+
+#: Streamlit leaves a hand's breadth above the title.
+_STYLE = "<style>[data-testid=stMainBlockContainer]{padding-top:4.5rem;padding-bottom:3rem}</style>"
+
+
+def frame(logo: Path) -> None:
+    """Draw what stands around every page."""
+    st.logo(str(logo), size="large")
+    st.html(_STYLE)
+
+
+@contextmanager
+def trouble() -> Iterator[None]:
+    """Say in words what hinders a page, and what the index lacks."""
+    try:
+        yield
+        problem = reading.store().problem
+        if problem:
+            st.caption(f"The newest results may be missing: {texts.escape(problem)}")
+    except FlopwatchError as error:
+        st.warning(texts.escape(error))
+
+
+def title(name: str, question: str) -> None:
+    """Head the page with its name and the question that it answers."""
+    st.title(name, anchor=False)
+    st.markdown(f":gray[{question}]")
+
+
+def theme() -> colours.Theme:
+    """Return the colours of the theme that the browser shows."""
+    return colours.theme(st.context.theme.type)
+
+
+def empty() -> None:
+    """Say what fills an empty store."""
+    with st.container(border=True):
+        st.subheader("Nothing has been measured yet", anchor=False)
+        st.markdown(
+            "This command measures the quick profile on every backend that this machine has, in a few minutes. "
+            "The results appear here by themselves."
+        )
+        st.code("flopwatch run --profile quick", language="bash")
+        st.markdown(":gray[In a checkout, `just run` does the same.]")
+
+
+def chart(figure: Figure, *, key: str, alt: str) -> None:
+    """Draw a figure; ``alt`` says in words what it shows."""
+    st.plotly_chart(figure, key=key, config=charts.CONFIG, alt=alt)
+
+
+def table(board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, alt: str) -> None:
+    """Show rows as a table that can be sorted, searched and kept as CSV."""
+    height = _ROW_PIXELS * (1 + min(len(board), _ROWS_SHOWN)) + 3
+    config: dict[str, Any] = {
+        column.title: st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")
+        for column in columns
+        if column.moment
+    }
+    st.dataframe(
+        tables.styled(board, columns),
+        key=key,
+        hide_index=True,
+        height=height,
+        row_height=_ROW_PIXELS,
+        column_config=config,
+        alt=alt,
+    )
+
+
+def problem_list(problems: Sequence[Row]) -> None:
+    """Name results that are no speed: what, where and why; never a time."""
+    for row in problems:
+        place = " · ".join(texts.escape(row.get(name) or "?") for name in ("case_id", "backend", "variant"))
+        reason = texts.escape(row.get("reason") or "no reason was given")
+        where = ", ".join(texts.escape(name) for name in row.get("machines") or [])
+        st.markdown(
+            f":red-badge[{texts.escape(row.get('status'))}] **{place}**{where and f' on {where}'}: {reason}"
+        )
+
+
+def moment(value: Any) -> datetime | None:
+    """Return a moment of a row in UTC, None where it is none."""
+    if not isinstance(value, datetime):
+        return None
+    return value.astimezone(UTC) if value.tzinfo else value.replace(tzinfo=UTC)
+
+
+def ago(value: Any) -> str:
+    """Return how long ago a moment was: ``5 minutes ago``."""
+    then = moment(value)
+    if then is None:
+        return texts.ABSENT
+    seconds = max(0.0, (datetime.now(UTC) - then).total_seconds())
+    for size, unit in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            count = int(seconds // size)
+            return f"{count} {unit}{'' if count == 1 else 's'} ago"
+    return "just now"

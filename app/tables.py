@@ -1,0 +1,143 @@
+"""Tables under the charts: numbers that sort as numbers and read with their unit and digits."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from app import texts
+from app.rows import Row
+
+__all__ = ["FASTEST", "MACHINES", "MEASUREMENT", "RUNS", "Column", "styled"]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: what it sorts by, and how that reads; without ``text`` the value is shown as it is.
+
+    ``moment`` marks a column of times of day.
+    """
+
+    title: str
+    value: Callable[[Row], Any]
+    text: Callable[[Row], str] | None = None
+    moment: bool = False
+
+
+def _number(name: str) -> Callable[[Row], float | None]:
+    return lambda row: texts.finite(row.get(name))
+
+
+def _plain(name: str) -> Callable[[Row], Any]:
+    return lambda row: row.get(name)
+
+
+def _rate(row: Row) -> str:
+    if row.get("unit") == "s":
+        return texts.ABSENT
+    return texts.rate(row.get("rate"), row.get("unit"), row.get("rate_low"), row.get("rate_high"))
+
+
+def _time(row: Row) -> str:
+    return texts.time(row.get("time_ns"), row.get("low_ns"), row.get("high_ns"))
+
+
+def _interval(row: Row) -> str:
+    return texts.interval(row.get("time_ns"), row.get("low_ns"), row.get("high_ns"))
+
+
+def _counted(name: str) -> Column:
+    title = name.replace("_", " ").capitalize()
+    return Column(title, _number(name), lambda row: f"{texts.finite(row.get(name)) or 0:.0f}")
+
+
+#: What every table of measurements says, in this order.
+MEASUREMENT = (
+    Column("Case", _plain("case_id")),
+    Column("Backend", _plain("backend")),
+    Column("Variant", _plain("variant")),
+    Column("Rate", _number("rate"), _rate),
+    Column("Of ceiling", _number("share_of_ceiling"), lambda row: texts.share(row.get("share_of_ceiling"))),
+    Column("Median time", _number("time_ns"), _time),
+    Column("Interval", _interval),
+    Column("Error", _number("max_relative_error"), lambda row: texts.error(row.get("max_relative_error"))),
+    _counted("processes"),
+    _counted("threads"),
+    Column("Condition", _plain("condition")),
+    Column("Measured", _plain("started"), moment=True),
+)
+
+
+def _pair(row: Row, prefix: str = "") -> str:
+    return " · ".join(str(row.get(f"{prefix}{name}") or "?") for name in ("backend", "variant"))
+
+
+def _listed(name: str) -> Callable[[Row], str]:
+    return lambda row: ", ".join(str(item) for item in (row.get(name) or []))
+
+
+#: The fastest result of each case and the one after it, as :func:`app.rows.podium` joins them.
+FASTEST = (
+    Column("Case", _plain("case_id")),
+    Column("Fastest", _pair),
+    *MEASUREMENT[3:7],
+    Column("Next", lambda row: _pair(row, "next_") if row.get("next_backend") else texts.ABSENT),
+    Column("Takes", _number("next_ratio"), lambda row: _behind(row)),
+)
+
+MACHINES = (
+    Column("Machine", _plain("machine")),
+    Column("Processor", _plain("cpu_model")),
+    _counted("cores"),
+    _counted("threads"),
+    Column(
+        "Memory",
+        _number("memory_gib"),
+        lambda row: texts.size((texts.finite(row.get("memory_gib")) or 0) * 2**30),
+    ),
+    Column("Devices", _listed("devices")),
+    _counted("runs"),
+    Column("Last run", _plain("last_seen"), moment=True),
+)
+
+RUNS = (
+    Column("Started", _plain("started"), moment=True),
+    Column("Machine", _plain("machine")),
+    Column("Profile", _plain("profile")),
+    Column("Effort", _plain("effort")),
+    Column("State", _plain("status")),
+    _counted("ok"),
+    _counted("not_ok"),
+    Column(
+        "flopwatch",
+        lambda row: f"{row.get('flopwatch_version') or '?'} ({str(row.get('flopwatch_commit') or '?')[:8]})",
+    ),
+    Column("Run", _plain("run_id")),
+)
+
+
+def _behind(row: Row) -> str:
+    """Return how much longer the next one takes, unless the two intervals overlap."""
+    if row.get("next_level"):
+        return "about the same"
+    return texts.ratio(row.get("next_ratio"))
+
+
+def styled(board: Iterable[Row], columns: Sequence[Column]) -> Styler:
+    """Return a table that shows each column's text and sorts by its value."""
+    rows = list(board)
+    frame = pd.DataFrame({column.title: [column.value(row) for row in rows] for column in columns})
+    styler = frame.style
+    for column in columns:
+        if column.text is None:
+            continue
+        shown = {column.value(row): column.text(row) for row in rows}
+        styler = styler.format(_reading(shown), subset=[column.title])
+    return styler
+
+
+def _reading(shown: dict[Any, str]) -> Callable[[Any], str]:
+    """Return the formatter of a column; pandas hands it each value, NaN where there is none."""
+    return lambda value: shown.get(value, texts.ABSENT)

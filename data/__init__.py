@@ -1,0 +1,1 @@
+"""Results: their words, records, store, statistics and judgement."""

@@ -1,0 +1,189 @@
+"""Estimates from raw samples: the process is the unit of replication.
+
+The model is ``ln t[v,p,r] = mu_v + b_p + g_vp + u_pr + e_vpr`` for variant v, process p and round r.  One process gives
+one number (the median of the logarithms of its times), and intervals are taken over processes: samples of one process
+share its memory layout and its minute, and are no independent replicates (Kalibera and Jones, ISMM 2013).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from statistics import median
+
+from data.records import Samples
+from data.words import Verdict
+
+__all__ = [
+    "MARGIN",
+    "MINIMUM_CLEAN",
+    "Comparison",
+    "Estimate",
+    "estimate",
+    "judge",
+    "minimum_processes",
+    "paired_log_ratio",
+    "process_log_time",
+    "processes_needed",
+    "ratio",
+    "sign_interval",
+]
+
+#: A ratio within this share of 1 is "the same" for practical purposes.
+MARGIN = 0.02
+#: With fewer clean samples than this, a process counts as contended and all of its samples are used.
+MINIMUM_CLEAN = 10
+
+
+@cache
+def _order_statistic(n: int, alpha: float) -> tuple[int, float]:
+    """Rank k and interpolation weight of the Hettmansperger-Sheather interval for n values at level 1 - alpha."""
+    if 1 / 2**n > alpha / 2:
+        raise ValueError(f"{n} values cannot give a {1 - alpha:.0%} interval; {minimum_processes(1 - alpha)} are needed")
+    k, ways, tail, next_tail = 0, 1, 0, 1  # tails count outcomes of 2^n: P(Bin <= k - 1) and P(Bin <= k)
+    while k < n // 2 and next_tail / 2**n <= alpha / 2:
+        k, ways = k + 1, ways * (n - k) // (k + 1)
+        tail, next_tail = next_tail, next_tail + ways
+    gamma, gamma_next = 1 - 2 * tail / 2**n, 1 - 2 * next_tail / 2**n
+    share = (gamma - (1 - alpha)) / (gamma - gamma_next)
+    return k, (n - k) * share / (k + (n - 2 * k) * share)
+
+
+def minimum_processes(confidence: float = 0.95) -> int:
+    """Return the least number of values from which :func:`sign_interval` can be had (6 for 95 %, 7 for 97 %)."""
+    n = 1
+    while 2.0 ** (1 - n) > 1 - confidence:
+        n += 1
+    return n
+
+
+def sign_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float]:
+    """Return a distribution-free confidence interval for the median of ``values``.
+
+    The interpolated sign interval of Hettmansperger and Sheather (Statistics & Probability Letters 4, 1986, 75-79).
+    Pass logarithms to get an interval for a typical time or ratio.
+
+    Raises ``ValueError`` when a value is not finite, ``confidence`` is not inside (0, 1), or there are too few values
+    for the level (6 are needed for 95 %).
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
+    ordered = sorted(float(value) for value in values)
+    if not all(math.isfinite(value) for value in ordered):
+        raise ValueError("an interval needs finite values; found NaN or infinity")
+    n = len(ordered)
+    # 12 digits keep 1 - 0.95 from being a hair above 0.05, which would change the rank at n = 6.
+    k, weight = _order_statistic(n, round(1 - confidence, 12))
+    low = (1 - weight) * ordered[k - 1] + weight * ordered[k]
+    high = (1 - weight) * ordered[n - k] + weight * ordered[n - k - 1]
+    return low, high
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A typical value in a fresh process, with its interval where there are enough processes."""
+
+    value: float
+    low: float | None
+    high: float | None
+    processes: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A ratio new/old with its interval and what it means."""
+
+    ratio: float
+    low: float | None
+    high: float | None
+    processes: int
+    verdict: Verdict
+    differs: bool
+    needs_processes: int | None
+
+
+def _logs(samples: Samples, *, clean_only: bool) -> list[float]:
+    log_batch = math.log(samples.batch)
+    return [
+        math.log(max(time_ns, 1)) - log_batch
+        for index, time_ns in enumerate(samples.time_ns)
+        if not clean_only or not samples.clean or samples.clean[index]
+    ]
+
+
+def process_log_time(samples: Samples, *, filtered: bool = True) -> float:
+    """Return the median of ln(ns per call) over the clean samples of one process.
+
+    With fewer than ``MINIMUM_CLEAN`` clean samples all are used; ``filtered=False`` ignores the filter.
+    Raises ``ValueError`` if there is no sample.
+    """
+    if not samples.time_ns:
+        raise ValueError("a process without samples has no time")
+    logs = _logs(samples, clean_only=True) if filtered else []
+    return median(logs if len(logs) >= MINIMUM_CLEAN else _logs(samples, clean_only=False))
+
+
+def paired_log_ratio(new: Samples, old: Samples, *, filtered: bool = True) -> float:
+    """Return the median over common rounds of ln(new time / old time) within one process.
+
+    What the process and the round do to both cancels.  A round counts as clean if both of its calls are; with fewer
+    than ``MINIMUM_CLEAN`` clean rounds all are used.  Raises ``ValueError`` if no round is common.
+    """
+    old_at = {round_: index for index, round_ in enumerate(old.round)}
+    pairs = [(index, old_at[round_]) for index, round_ in enumerate(new.round) if round_ in old_at]
+    if not pairs:
+        raise ValueError("the two variants share no round")
+    batches = math.log(new.batch) - math.log(old.batch)
+    ratios = [math.log(max(new.time_ns[i], 1)) - math.log(max(old.time_ns[j], 1)) - batches for i, j in pairs]
+    if filtered and new.clean and old.clean:
+        clean = [value for value, (i, j) in zip(ratios, pairs, strict=True) if new.clean[i] and old.clean[j]]
+        if len(clean) >= MINIMUM_CLEAN:
+            ratios = clean
+    return median(ratios)
+
+
+def estimate(log_values: Sequence[float], confidence: float = 0.95) -> Estimate:
+    """Return exp(median) of per-process logarithms with its interval, which is absent where processes are too few."""
+    if not log_values:
+        raise ValueError("an estimate needs at least one process")
+    low = high = None
+    if len(log_values) >= minimum_processes(confidence):
+        low, high = (math.exp(end) for end in sign_interval(log_values, confidence))
+    return Estimate(math.exp(median(log_values)), low, high, len(log_values))
+
+
+def judge(low: float | None, high: float | None, margin: float = MARGIN) -> tuple[Verdict, bool]:
+    """Return the verdict on an interval of new/old, and whether it excludes 1.
+
+    Wholly inside [1/(1+m), 1+m] is *same*; else wholly above 1 *slower*, wholly below 1 *faster*; else
+    *inconclusive*, as is a ratio without an interval.
+    """
+    if low is None or high is None:
+        return Verdict.INCONCLUSIVE, False
+    differs = low > 1 or high < 1
+    if 1 / (1 + margin) <= low and high <= 1 + margin:
+        return Verdict.SAME, differs
+    if low > 1:
+        return Verdict.SLOWER, True
+    if high < 1:
+        return Verdict.FASTER, True
+    return Verdict.INCONCLUSIVE, False
+
+
+def processes_needed(low: float, high: float, processes: int, margin: float = MARGIN) -> int:
+    """Return about how many processes would narrow the interval to the margin: P' = P (half-width / margin)^2."""
+    half_width = (math.log(high) - math.log(low)) / 2
+    return max(processes + 1, math.ceil(processes * (half_width / math.log1p(margin)) ** 2))
+
+
+def ratio(log_ratios: Sequence[float], confidence: float = 0.95, margin: float = MARGIN) -> Comparison:
+    """Return the comparison that per-process logarithms of new/old support."""
+    found = estimate(log_ratios, confidence)
+    verdict, differs = judge(found.low, found.high, margin)
+    needs = None
+    if verdict is Verdict.INCONCLUSIVE:
+        if found.low is not None and found.high is not None:
+            needs = processes_needed(found.low, found.high, found.processes, margin)
+        else:
+            needs = minimum_processes(confidence)
+    return Comparison(found.value, found.low, found.high, found.processes, verdict, differs, needs)

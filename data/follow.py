@@ -1,0 +1,71 @@
+"""From the ledger into the index: batches of bounded size, the next one read while the last one is written."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from data.ingest import Arrival, take
+from data.ledger import Entry, Ledger
+from data.store import Store
+
+__all__ = ["follow"]
+
+#: Memory for a batch is about ten times its size.
+_BATCH_BYTES = 16 << 20
+_BATCH_ENTRIES = 2000
+
+
+def follow(
+    store: Store,
+    ledger: Ledger,
+    *,
+    retry: bool = False,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> int:
+    """Index what the ledger got since the last time; return how many entries were new.
+
+    With ``retry``, entries that were refused before are read again.  ``progress`` is told how many are done, and of
+    how many.  Raises StorageError where ledger or index fail; what was indexed until then stays.
+    """
+    before = store.setting("cursor")
+    found, cursor = ledger.follow(before)
+    new = store.unknown(found, retry=retry)
+    done = 0
+    for arrivals in _read_ahead(list(_batches(new)), ledger):
+        store.ingest(arrivals, ledger)
+        done += len(arrivals)
+        progress(done, len(new))
+    if cursor != before:
+        store.remember("cursor", cursor)
+    return done
+
+
+def _read_ahead(batches: Sequence[Sequence[Entry]], ledger: Ledger) -> Iterator[list[Arrival]]:
+    """Read the next batch while the caller works on the last: DuckDB leaves the interpreter free meanwhile."""
+    if len(batches) == 1:
+        yield _take_all(batches[0], ledger)
+        return
+    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
+        ahead: Future[list[Arrival]] | None = None
+        for batch in batches:
+            last, ahead = ahead, reader.submit(_take_all, batch, ledger)
+            if last:
+                yield last.result()
+        if ahead:
+            yield ahead.result()
+
+
+def _take_all(batch: Sequence[Entry], ledger: Ledger) -> list[Arrival]:
+    return [take(entry, ledger) for entry in batch]
+
+
+def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:
+    batch: list[Entry] = []
+    size_bytes = 0
+    for entry in entries:
+        batch.append(entry)
+        size_bytes += entry.size_bytes
+        if size_bytes >= _BATCH_BYTES or len(batch) >= _BATCH_ENTRIES:
+            yield batch
+            batch, size_bytes = [], 0
+    if batch:
+        yield batch

@@ -1,0 +1,152 @@
+"""From entries of the ledger to rows of the index: a batch happens as a whole or not at all.
+
+The order of arrival does not matter.  Of several files of one run the complete one counts, then the longest (so that
+an interrupted file is superseded by its continuation), and statements hold for runs before and after them.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import duckdb
+
+from data import derived
+from data.entries import Record, decode
+from data.errors import FlopwatchError
+from data.ledger import RUN, Entry, Ledger
+from data.rows import insert_runs, insert_statements
+from data.rundocument import RunDocument, read
+from data.summary import Summary, summarise
+
+__all__ = ["APPLIED", "CONFLICT", "REFUSED", "SUPERSEDED", "Arrival", "apply", "take"]
+
+APPLIED, SUPERSEDED, CONFLICT, REFUSED = "applied", "superseded", "conflict", "refused"
+
+Cursor = duckdb.DuckDBPyConnection
+
+
+@dataclass
+class Arrival:
+    """An entry that was read: a run with its summaries, a statement, or what is wrong with it."""
+
+    entry: Entry
+    document: RunDocument | None = None
+    summaries: Sequence[Summary] = ()
+    statement: Record | None = None
+    state: str = APPLIED
+    message: str | None = None
+
+    @property
+    def subject(self) -> str | None:
+        """The run it holds, or the id of the statement."""
+        if self.document:
+            return self.document.run.id
+        return self.statement.id if self.statement else None
+
+    @property
+    def rank(self) -> tuple[bool, int, str]:
+        """Of two files of one run, the one with the higher rank counts."""
+        complete = self.document is not None and not self.document.interrupted
+        return (complete, self.entry.size_bytes, self.entry.sha256)
+
+
+def take(entry: Entry, ledger: Ledger) -> Arrival:
+    """Read an entry; what cannot be used is refused with the reason, and stops nothing else."""
+    try:
+        content = ledger.read(entry.sha256)
+        if entry.kind != RUN:
+            return Arrival(entry, statement=decode(content))
+        document = read(content)
+        return Arrival(entry, document, summarise(document))
+    except FlopwatchError as error:
+        return Arrival(entry, state=REFUSED, message=str(error))
+    except (ArithmeticError, ValueError) as error:
+        return Arrival(entry, state=REFUSED, message=f"cannot be summarised: {error}")
+
+
+def apply(cursor: Cursor, arrivals: Sequence[Arrival], ledger: Ledger) -> None:
+    """Bring arrivals into the index, inside the transaction of the caller."""
+    statements = [arrival for arrival in arrivals if arrival.statement]
+    runs, replaced = _resolve(cursor, [arrival for arrival in arrivals if arrival.document], ledger)
+    changed = derived.remove_runs(cursor, replaced)
+    insert_statements(
+        cursor, [(arrival.entry, arrival.statement) for arrival in statements if arrival.statement]
+    )
+    first = insert_runs(cursor, [(a.entry, a.document, a.summaries) for a in runs if a.document], ledger)
+    _remember(cursor, arrivals)
+    derived.name_machines(cursor)
+    changed |= derived.withdraw(
+        cursor, first, [arrival.statement for arrival in statements if arrival.statement]
+    )
+    derived.add_newest(cursor, first)
+    derived.find_newest(cursor, changed)
+    derived.count(cursor, first)
+
+
+def _resolve(cursor: Cursor, arrivals: Sequence[Arrival], ledger: Ledger) -> tuple[list[Arrival], list[int]]:
+    """Decide which files of each run count: return these, and the numbers of held runs that they replace."""
+    best: dict[str, Arrival] = {}
+    for arrival in arrivals:
+        run_id = arrival.subject or ""
+        best[run_id] = max(best.get(run_id, arrival), arrival, key=lambda candidate: candidate.rank)
+    replaced: list[int] = []
+    held = cursor.execute(
+        "SELECT run, run_id, sha256, interrupted, size_bytes FROM run JOIN entry USING (sha256) "
+        "WHERE run_id IN (SELECT unnest(?))",
+        [list(best)],
+    ).fetchall()
+    for number, run_id, sha256, interrupted, size_bytes in held:
+        if best[run_id].rank > (not interrupted, size_bytes, sha256):
+            replaced.append(number)
+        else:
+            best[run_id] = take(Entry(sha256, RUN, best[run_id].entry.received, size_bytes), ledger)
+    for arrival in arrivals:
+        _judge(arrival, best[arrival.subject or ""])
+    _judge_held(cursor, best, replaced, ledger)
+    return [arrival for arrival in best.values() if any(arrival is new for new in arrivals)], replaced
+
+
+def _judge(arrival: Arrival, winner: Arrival) -> None:
+    """Say what becomes of a file beside the one that counts."""
+    if arrival.entry.sha256 == winner.entry.sha256:
+        return
+    if arrival.document and winner.document and winner.document.content.startswith(arrival.document.content):
+        arrival.state, arrival.message = SUPERSEDED, f"continued in {winner.entry.sha256}"
+    else:
+        arrival.state = CONFLICT
+        arrival.message = f"another file of run {winner.subject} counts: {winner.entry.sha256}"
+
+
+def _judge_held(cursor: Cursor, best: dict[str, Arrival], replaced: Iterable[int], ledger: Ledger) -> None:
+    rows: list[tuple[str, str]] = cursor.execute(
+        "SELECT sha256, run_id FROM run WHERE run IN (SELECT unnest(?::INTEGER[]))", [list(replaced)]
+    ).fetchall()
+    for sha256, run_id in rows:
+        known = best[run_id]
+        arrival = take(Entry(sha256, RUN, known.entry.received, 0), ledger)
+        _judge(arrival, known)
+        cursor.execute(
+            "UPDATE entry SET state = ?, message = ? WHERE sha256 = ?",
+            [arrival.state, arrival.message, sha256],
+        ).fetchall()
+
+
+def _remember(cursor: Cursor, arrivals: Sequence[Arrival]) -> None:
+    rows: list[tuple[Any, ...]] = [
+        (
+            arrival.entry.sha256,
+            arrival.entry.kind,
+            arrival.entry.received.isoformat(),
+            arrival.entry.size_bytes,
+            arrival.state,
+            arrival.subject,
+            arrival.message,
+        )
+        for arrival in arrivals
+    ]
+    cursor.execute(
+        "DELETE FROM entry WHERE sha256 IN (SELECT unnest(?))", [[row[0] for row in rows]]
+    ).fetchall()
+    appender = cursor.appender("entry")
+    appender.append_rows(rows)
+    appender.flush()

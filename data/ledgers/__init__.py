@@ -1,0 +1,1 @@
+"""Where a ledger can be kept: a folder, or a PostgreSQL server."""

@@ -1,0 +1,159 @@
+"""Questions that several pages and commands ask, each with a name.  All answer with dicts, one a row."""
+
+# ruff: noqa: S608 - what is put into the SQL is a constant of this module
+from typing import Any
+
+from data.errors import NotFound
+from data.index import Index
+from data.rundocument import read
+
+__all__ = [
+    "absent",
+    "environment",
+    "history",
+    "latest",
+    "machines",
+    "measurement",
+    "measurements",
+    "notes",
+    "problems",
+    "resolve_run",
+    "run",
+    "run_file",
+    "runs",
+    "samples",
+]
+
+Row = dict[str, Any]
+
+_READING_ORDER = "kernel, case_id, threads, variant, condition, backend, device"
+
+
+def latest(index: Index, *, machine_id: str | None = None, kernel: str | None = None) -> list[Row]:
+    """The newest row of each series, in reading order."""
+    return index.query(
+        "FROM latest WHERE machine_id = coalesce($machine_id, machine_id) AND kernel = coalesce($kernel, kernel) "
+        f"ORDER BY machine, {_READING_ORDER}",
+        {"machine_id": machine_id, "kernel": kernel},
+    )
+
+
+def problems(index: Index) -> list[Row]:
+    """Newest rows that went wrong, the newest first."""
+    return index.query("FROM problems ORDER BY started DESC, machine, case_id, variant")
+
+
+def absent(index: Index) -> list[Row]:
+    """Newest rows of what could not run, with the reason and how to get it."""
+    return index.query("FROM absent ORDER BY machine, case_id, variant, backend")
+
+
+def runs(index: Index, limit: int = 100) -> list[Row]:
+    """The newest runs, the newest first."""
+    return index.query("FROM runs ORDER BY started DESC, run_id DESC LIMIT ?", [limit])
+
+
+def run(index: Index, run_id: str) -> Row:
+    """One run; raises NotFound."""
+    return _one(index, "FROM runs WHERE run_id = ?", run_id, "run")
+
+
+def resolve_run(index: Index, wish: str) -> str:
+    """Return the id of the run that ``wish`` means: an id, the begin of one, ``latest`` or ``previous``.
+
+    Raises NotFound where there is none or more than one.
+    """
+    if wish in ("latest", "previous"):
+        rows = runs(index, 2)[wish == "previous" :]
+    else:
+        rows = index.query("SELECT run_id FROM runs WHERE starts_with(run_id, ?) LIMIT 2", [wish])
+    if not rows or (len(rows) > 1 and wish not in ("latest", "previous")):
+        what = "more than one run begins with" if rows else "no run is called"
+        raise NotFound(f"{what} {wish!r}; give an id (flopwatch db info counts them), latest or previous")
+    return str(rows[0]["run_id"])
+
+
+def run_file(index: Index, run_id: str) -> bytes:
+    """The run file as it was recorded, byte for byte, withdrawn or not; raises NotFound."""
+    row = _one(index, "SELECT sha256 FROM run WHERE run_id = ?", run_id, "run")
+    return index.ledger.read(row["sha256"])
+
+
+def measurements(index: Index, run_id: str) -> list[Row]:
+    """The measurements and ceilings of a run, ceilings first."""
+    return index.query(
+        "SELECT * FROM (SELECT true AS is_ceiling, * FROM ceilings UNION ALL BY NAME "
+        f"SELECT false AS is_ceiling, * FROM board) WHERE run_id = ? ORDER BY NOT is_ceiling, {_READING_ORDER}",
+        [run_id],
+    )
+
+
+def measurement(index: Index, measurement_id: str) -> Row:
+    """One measurement, ceiling or not; raises NotFound."""
+    sql = "SELECT * FROM (FROM board UNION ALL BY NAME FROM ceilings) WHERE measurement_id = ?"
+    return _one(index, sql, measurement_id, "measurement")
+
+
+def history(index: Index, series_id: str) -> list[Row]:
+    """All rows of a series, the oldest first."""
+    return index.query("FROM board WHERE series_id = ? ORDER BY started, run_id", [series_id])
+
+
+def machines(index: Index) -> list[Row]:
+    """The machines, the one that ran last first."""
+    return index.query("FROM machines ORDER BY last_seen DESC, machine_id")
+
+
+def environment(index: Index, environment_id: str) -> Row:
+    """One environment; raises NotFound."""
+    return _one(index, "FROM environments WHERE environment_id = ?", environment_id, "environment")
+
+
+def notes(index: Index, run_id: str) -> list[Row]:
+    """The notes of a run, in order."""
+    return index.query('FROM notes WHERE run_id = ? ORDER BY "at"', [run_id])
+
+
+def samples(index: Index, measurement_id: str) -> list[Row]:
+    """The raw samples of a measurement, one row a process; from the ledger where the index does not hold them."""
+    rows = index.query(
+        "SELECT * EXCLUDE (measurement_id, run_id, run) FROM samples WHERE measurement_id = ? ORDER BY process",
+        [measurement_id],
+    )
+    return rows or _samples_of_ledger(index, measurement_id)
+
+
+def _samples_of_ledger(index: Index, measurement_id: str) -> list[Row]:
+    found = index.query(
+        "SELECT r.sha256, s.* FROM measurement AS m JOIN run AS r USING (run) JOIN series AS s USING (series) "
+        "WHERE m.measurement_id = ? AND NOT m.withdrawn AND NOT r.samples_indexed",
+        [measurement_id],
+    )
+    if not found:
+        return []
+    document = read(index.ledger.read(found[0]["sha256"]))
+    key = tuple(
+        found[0][name] for name in ("case_id", "variant", "condition", "backend", "device", "threads")
+    )
+    blocks = {process.index: process.block for process in document.processes}
+    return [
+        {
+            "process": line.process,
+            "block": None if line.process is None else blocks.get(line.process),
+            "status": str(line.status),
+            "first_call_ns": line.first_call_ns,
+            "batch": line.samples.batch,
+            **{name: getattr(line.samples, name) for name in ("time_ns", "clean", "cpu_ns", "switches")},
+            **{name: getattr(line.samples, name) for name in ("probe_ns", "round")},
+            "covariates": line.attributes,
+        }
+        for line in sorted(document.lines, key=lambda line: line.process or 0)
+        if line.key == key and line.samples
+    ]
+
+
+def _one(index: Index, sql: str, name: str, what: str) -> Row:
+    rows = index.query(sql, [name])
+    if not rows:
+        raise NotFound(f"no {what} is called {name!r}")
+    return rows[0]

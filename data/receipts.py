@@ -1,0 +1,62 @@
+"""Recording a run file in the ledger, and the receipt for it.  This needs no DuckDB."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from data import places
+from data.ledger import RUN, Entry, Ledger, open_ledger
+from data.rundocument import RunDocument, read
+
+__all__ = ["Receipt", "receipt_of", "record_in_ledger"]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The ledger has a run file on disk: which run, its digest, how many measurements, since when (UTC).
+
+    ``indexed`` tells whether it is in the index already, ``note`` where it is otherwise.
+    """
+
+    run: str
+    sha256: str
+    measurements: int
+    received: str
+    indexed: bool = False
+    note: str = "in the ledger"
+
+    def __str__(self) -> str:
+        """Say for people where it is."""
+        return "stored and indexed" if self.indexed else self.note
+
+    def to_json(self) -> dict[str, str | int]:
+        """Return it as programs read it."""
+        return {
+            "run": self.run,
+            "sha256": self.sha256,
+            "measurements": self.measurements,
+            "received": self.received,
+        }
+
+    def with_note(self, note: str, *, indexed: bool = False) -> "Receipt":
+        """Return the receipt with another remark."""
+        return replace(self, note=note, indexed=indexed)
+
+
+def receipt_of(document: RunDocument, entry: Entry) -> Receipt:
+    """Return the receipt for a run file that is in the ledger as ``entry``."""
+    received = entry.received.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return Receipt(document.run.id, entry.sha256, len(document.measurements), received)
+
+
+def record_in_ledger(run_file: Path, ledger: Ledger | None = None) -> Receipt:
+    """Append a run file to the ledger (default: places.ledger()); an owner of the index will find it there.
+
+    Raises RunFileError for a file that is not right, StorageError where it cannot be stored.
+    """
+    document = read(run_file)
+    target = ledger or open_ledger(places.ledger())
+    try:
+        return receipt_of(document, target.append(RUN, document.content))
+    finally:
+        if ledger is None:
+            target.close()

@@ -1,0 +1,322 @@
+"""Run files as documents: read and checked as a whole, or refused with the line and field that are wrong.
+
+A run file is JSON lines, optionally gzipped: ``run``, then processes, ceilings, measurements, skipped cells,
+notes, then ``end``.  Without the end it is interrupted.  docs/run-file.md describes it for people.
+"""
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import msgspec
+
+from data.errors import RunFileError, StorageError
+from data.records import FORMAT, Ceiling, End, Line, Measurement, Note, Process, Run, Skipped
+
+__all__ = [
+    "LIMIT_BYTES",
+    "RunDocument",
+    "RunFileError",
+    "json_schema",
+    "pack",
+    "read",
+    "read_bytes",
+    "unpack",
+]
+
+#: The most that a run file may hold when it is unpacked.
+LIMIT_BYTES = 1 << 30
+
+KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(Line))
+
+Key = tuple[str, str, str, str, str, int]
+Measured = TypeVar("Measured", Measurement, Ceiling)
+
+_GZIP = b"\x1f\x8b"
+_decode_line: Callable[[bytes], Line] = msgspec.json.Decoder(Line).decode
+_decode_run: Callable[[bytes], Run] = msgspec.json.Decoder(Run).decode
+
+
+class _Head(msgspec.Struct):
+    """What can be told of a line of any kind and format."""
+
+    kind: str
+    format: int | None = None
+
+
+_decode_head = msgspec.json.Decoder(_Head).decode
+
+
+@dataclass
+class RunDocument:
+    """A run file that was read and is right.
+
+    ``content`` is the file's uncompressed bytes without a torn last line.  ``unknown`` counts lines of kinds
+    that this version does not know: they are kept in ``content``.
+    """
+
+    run: Run
+    content: bytes = b""
+    processes: list[Process] = field(default_factory=list)
+    lines: list[Measurement | Ceiling] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
+    end: End | None = None
+    unknown: int = 0
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the end is missing: the run was stopped, or is still being written."""
+        return self.end is None
+
+    @property
+    def sha256(self) -> str:
+        """Digest of ``content``: the file's name in the ledger."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    @property
+    def measurements(self) -> dict[Key, list[Measurement]]:
+        """The measurements by key, each with the lines of its processes, in the order of first appearance."""
+        return _grouped(line for line in self.lines if isinstance(line, Measurement))
+
+    @property
+    def ceilings(self) -> dict[Key, list[Ceiling]]:
+        """The ceilings by key, likewise."""
+        return _grouped(line for line in self.lines if isinstance(line, Ceiling))
+
+
+def _grouped(lines: Iterable[Measured]) -> dict[Key, list[Measured]]:
+    grouped: dict[Key, list[Measured]] = {}
+    for line in lines:
+        grouped.setdefault(line.key, []).append(line)
+    return grouped
+
+
+def read(source: Path | bytes, limit_bytes: int = LIMIT_BYTES) -> RunDocument:
+    """Return a run file that was checked as a whole; gzip is seen by itself.
+
+    Raises RunFileError with line and field for what is no right run file or unpacks to more than the limit,
+    and StorageError where the file cannot be read.
+    """
+    if isinstance(source, bytes):
+        return _Reader().read(unpack(source, limit_bytes))
+    return _Reader(source.name).read(unpack(read_bytes(source), limit_bytes, source.name))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return a file's bytes; raises StorageError in words."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise StorageError.from_os(path, error) from error
+
+
+def unpack(content: bytes, limit_bytes: int = LIMIT_BYTES, source: str = "") -> bytes:
+    """Return ``content`` uncompressed; raises RunFileError for damaged gzip and above ``limit_bytes``."""
+    if content[:2] == _GZIP:
+        content = _gunzip(content, limit_bytes, source)
+    if len(content) > limit_bytes:
+        raise RunFileError(f"holds more than the {limit_bytes / 2**20:,.0f} MiB allowed", source=source)
+    return content
+
+
+def _gunzip(content: bytes, limit_bytes: int, source: str) -> bytes:
+    """Unpack every member of a gzip file, never holding more than the limit."""
+    parts: list[bytes] = []
+    total = 0
+    while content:
+        stream = zlib.decompressobj(wbits=31)
+        try:
+            part = stream.decompress(content, limit_bytes + 1 - total)
+        except zlib.error as error:
+            raise RunFileError(f"damaged gzip: {error}; transfer the file again", source=source) from error
+        parts.append(part)
+        total += len(part)
+        if total > limit_bytes:
+            break
+        if not stream.eof:
+            raise RunFileError("the gzip data ends early; transfer the file again", source=source)
+        content = stream.unused_data.lstrip(b"\0")
+    return b"".join(parts)
+
+
+class _Reader:
+    """Turns bytes into a document, or refuses them with line and field."""
+
+    def __init__(self, source: str = "") -> None:
+        self._source = source
+        self._number = 0
+        self._sampled: set[tuple[Any, ...]] = set()
+        self._kinds: dict[Key, tuple[bool, str, str]] = {}
+
+    def read(self, content: bytes) -> RunDocument:
+        """Check everything and return the document."""
+        self._require_text(content)
+        whole, torn = _split(content)
+        if not whole:
+            raise self._error("there is no whole line in it" if torn else "the file is empty")
+        pieces = whole.split(b"\n")[:-1]
+        self._number = 1
+        document = RunDocument(self._first(pieces[0]), whole)
+        processes: set[int] = set()
+        for self._number, piece in enumerate(pieces[1:], 2):
+            if document.end is not None:
+                raise self._error("nothing may follow the end")
+            self._take(document, self._decode(piece), processes, piece)
+        return document
+
+    def _error(self, message: str, field: str | None = None) -> RunFileError:
+        return RunFileError(message, self._number or None, field, self._source)
+
+    def _require_text(self, content: bytes) -> None:
+        try:
+            content.decode()
+        except UnicodeDecodeError as error:
+            self._number = content.count(b"\n", 0, error.start) + 1
+            raise self._error("is not UTF-8 text, so this is no run file") from None
+
+    def _first(self, piece: bytes) -> Run:
+        head = self._head(piece)
+        if head.kind != "run":
+            raise self._error(f'the first line must be of kind "run", not {head.kind!r}', "kind")
+        if head.format is not None and head.format > FORMAT:
+            raise self._error(
+                f"written in format {head.format}, this flopwatch reads up to {FORMAT}: upgrade flopwatch",
+                "format",
+            )
+        try:
+            run = _decode_run(piece)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise self._explained(piece, error) from None
+        if run.format < 1:
+            raise self._error(f"there is no format {run.format}", "format")
+        self._require_moment(run.started, "started")
+        return run
+
+    def _head(self, piece: bytes) -> _Head:
+        try:
+            return _decode_head(piece)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise self._explained(piece, error) from None
+
+    def _decode(self, piece: bytes) -> Line | None:
+        """Return the record of a line, or None for a kind that this version does not know."""
+        try:
+            return _decode_line(piece)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            if isinstance(error, msgspec.ValidationError) and self._head(piece).kind not in KINDS:
+                self._require_object(piece)
+                return None
+            raise self._explained(piece, error) from None
+
+    def _require_object(self, piece: bytes) -> None:
+        """A line of an unknown kind is kept if it is an object that JSON can hold."""
+        try:
+            msgspec.json.decode(piece, type=dict)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise self._explained(piece, error) from None
+
+    def _explained(self, piece: bytes, error: Exception) -> RunFileError:
+        if isinstance(error, RecursionError):
+            return self._error("is nested too deeply")
+        if not piece.strip():
+            return self._error("is empty; each line holds one JSON object")
+        message, _, place = str(error).partition(" - at `")
+        field = place.rstrip("`").removeprefix("$").lstrip(".") or None
+        if not isinstance(error, msgspec.ValidationError):
+            message = f"is no JSON object ({message})"
+        return self._error(message, field)
+
+    def _require_moment(self, text: str, field: str) -> None:
+        try:
+            datetime.fromisoformat(text)
+        except ValueError as error:
+            raise self._error(f"{text!r} is no moment in time ({error})", field) from None
+
+    def _take(self, document: RunDocument, record: Line | None, processes: set[int], piece: bytes) -> None:
+        match record:
+            case Measurement() | Ceiling():
+                self._require_consistent(record)
+                document.lines.append(record)
+            case Process():
+                self._require_moment(record.started, "started")
+                if record.index in processes:
+                    raise self._error(f"process {record.index} was described before", "index")
+                processes.add(record.index)
+                document.processes.append(record)
+            case Skipped():
+                document.skipped.append(record)
+            case Note():
+                self._require_moment(record.at, "at")
+                document.notes.append(record)
+            case End():
+                self._require_whole(document.content[: -len(piece) - 1], record)
+                document.end = record
+            case Run():
+                raise self._error("a second line of kind run; each file holds one run", "kind")
+            case None:
+                document.unknown += 1
+
+    def _require_consistent(self, line: Measurement | Ceiling) -> None:
+        """Lines of one measurement agree on what it is, and each process times it once."""
+        about = (isinstance(line, Ceiling), line.kernel, line.unit)
+        if self._kinds.setdefault(line.key, about) != about:
+            raise self._error(
+                f"disagrees with an earlier line on kind, kernel or unit of {line.case} {line.variant}"
+            )
+        samples = line.samples
+        if samples is None:
+            return
+        for name in ("round", "clean", "cpu_ns", "switches", "probe_ns"):
+            held = len(getattr(samples, name))
+            if held and held != len(samples.time_ns):
+                raise self._error(f"holds {held} values for {len(samples.time_ns)} times", f"samples.{name}")
+        if (line.key, line.process) in self._sampled:
+            raise self._error(
+                f"process {line.process} has timed {line.case} {line.variant} before", "process"
+            )
+        self._sampled.add((line.key, line.process))
+
+    def _require_whole(self, before: bytes, end: End) -> None:
+        self._require_moment(end.ended, "ended")
+        if end.lines != self._number - 1:
+            raise self._error(
+                f"promises {end.lines} lines before it and there are {self._number - 1}", "lines"
+            )
+        if end.sha256 != hashlib.sha256(before).hexdigest():
+            raise self._error(
+                "the lines before it are not those that were written (SHA-256 differs)", "sha256"
+            )
+
+
+def _split(content: bytes) -> tuple[bytes, bytes]:
+    """Return the whole lines and the torn rest; an end that only lacks its newline is whole."""
+    whole, torn = content[: content.rfind(b"\n") + 1], content[content.rfind(b"\n") + 1 :]
+    if torn and whole:
+        try:
+            msgspec.json.decode(torn, type=End)
+        except (msgspec.MsgspecError, RecursionError):
+            return whole, torn
+        return content + b"\n", b""
+    return whole, torn
+
+
+def pack(content: bytes) -> bytes:
+    """Return ``content`` gzipped, the same bytes for the same content."""
+    return gzip.compress(content, 6, mtime=0)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of one line of a run file."""
+    (schema,), components = msgspec.json.schema_components([Line], ref_template="#/$defs/{name}")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"One line of a flopwatch run file, format {FORMAT}",
+        **schema,
+        "$defs": components,
+    }

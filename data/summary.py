@@ -1,0 +1,312 @@
+"""From the lines of a run to one row a measurement: time, interval, rate, share of the ceiling, status."""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+from typing import Any, Protocol
+
+from data.estimate import MINIMUM_CLEAN, Estimate, estimate, process_log_time
+from data.records import Ceiling, Cell, Measurement, Run, Skipped, Work
+from data.words import Status
+
+__all__ = ["IMPOSSIBLE_FACTOR", "UNITS", "Document", "Key", "Summary", "merge", "summarise", "work_per_unit"]
+
+Key = tuple[str, str, str, str, str, int]
+Measured = Measurement | Ceiling
+
+#: A rate above this factor of the ceiling cannot be true: one of the two is mismeasured.
+IMPOSSIBLE_FACTOR = 1.1
+
+#: unit → (field of the work, how much of it makes one unit per ns into one unit per s)
+UNITS: dict[str, tuple[str, float]] = {
+    "GFLOP/s": ("flop", 1.0),
+    "GB/s": ("bytes", 1.0),
+    "GElement/s": ("elements", 1.0),
+    "token/s": ("tokens", 1e9),
+}
+
+#: bound of a case → (kernel of the ceilings it is held against, field of the work)
+_BOUNDS: dict[str, tuple[str, str]] = {
+    "flop": ("fma", "flop"),
+    "bytes": ("copy", "bytes"),
+    "write": ("write", "bytes"),
+    "read": ("read", "bytes"),
+}
+
+#: The worst status that any process reports is that of the measurement.
+_SEVERITY = (
+    Status.WRONG,
+    Status.FAILED,
+    Status.TIMEOUT,
+    Status.IMPOSSIBLE,
+    Status.INTERRUPTED,
+    Status.UNSUPPORTED,
+    Status.UNAVAILABLE,
+    Status.SKIPPED,
+    Status.OK,
+)
+
+
+class Document(Protocol):
+    """What :func:`summarise` needs of a run file that was read."""
+
+    @property
+    def run(self) -> Run:
+        """The first line."""
+
+    @property
+    def lines(self) -> Sequence[Measured]:
+        """Measurements and ceilings, one line a process, in the order of the file."""
+
+    @property
+    def skipped(self) -> Sequence[Skipped]:
+        """Cells that were not run."""
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the file lacks its end."""
+
+
+@dataclass(kw_only=True)
+class Summary:
+    """One measurement of one run.  Times are ns per call; they and the rates are None unless ``status`` is ok."""
+
+    case: str
+    kernel: str
+    variant: str
+    condition: str
+    backend: str
+    device: str
+    threads: int
+    status: Status
+    reason: str = ""
+    install: str = ""
+    is_ceiling: bool = False
+    time_ns: float | None = None
+    low_ns: float | None = None
+    high_ns: float | None = None
+    best_ns: float | None = None
+    p10_ns: float | None = None
+    p90_ns: float | None = None
+    processes: int = 0
+    samples: int = 0
+    clean_share: float | None = None
+    rate: float | None = None
+    rate_low: float | None = None
+    rate_high: float | None = None
+    unit: str = "s"
+    share_of_ceiling: float | None = None
+    ceiling_case: str | None = None
+    ceiling_rate: float | None = None
+    ceiling_unit: str | None = None
+    max_absolute_error: float | None = None
+    max_relative_error: float | None = None
+    tolerance: float | None = None
+    first_call_ns: int | None = None
+    flags: list[str] = field(default_factory=list)
+    flop: float | None = None
+    bytes: float | None = None
+    elements: float | None = None
+    tokens: float | None = None
+    footprint_bytes: int = 0
+    store: str | None = None
+    bound: str | None = None
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Key:
+        """What makes it this measurement within its run."""
+        return (self.case, self.variant, self.condition, self.backend, self.device, self.threads)
+
+    def hide_speed(self, status: Status, reason: str) -> None:
+        """Give a status other than ok: whatever was timed is no longer a speed."""
+        self.status, self.reason = status, reason
+        self.time_ns = self.low_ns = self.high_ns = self.best_ns = self.p10_ns = self.p90_ns = None
+        self.rate = self.rate_low = self.rate_high = None
+        self.share_of_ceiling = None
+
+
+def merge(lines: Iterable[Measured]) -> dict[Key, list[Measured]]:
+    """Group the lines of the processes by measurement, in the order of first appearance."""
+    grouped: dict[Key, list[Measured]] = {}
+    for line in lines:
+        grouped.setdefault(line.key, []).append(line)
+    return grouped
+
+
+def work_per_unit(work: Work, unit: str) -> float | None:
+    """Return the work such that ``work / time_ns`` is a rate in ``unit``, or None where the work has no such field."""
+    if unit not in UNITS:
+        return None
+    name, factor = UNITS[unit]
+    amount: float | None = getattr(work, name)
+    return None if amount is None else amount * factor
+
+
+def _largest(values: Iterable[float | None]) -> float | None:
+    return max((value for value in values if value is not None), default=None)
+
+
+def _quantile(ordered: list[float], share: float) -> float:
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def _summarise_one(parts: list[Measured], confidence: float) -> Summary:
+    """Return the row of one measurement from the lines of its processes."""
+    first = parts[0]
+    status = min((part.status for part in parts), key=_SEVERITY.index)
+    row = Summary(
+        case=first.case,
+        kernel=first.kernel,
+        variant=first.variant,
+        condition=first.condition,
+        backend=first.backend,
+        device=first.device,
+        threads=first.threads,
+        status=status,
+        reason=next((part.reason for part in parts if part.status == status), ""),
+        is_ceiling=isinstance(first, Ceiling),
+        unit=first.unit,
+        bound=first.bound,
+        store=first.store,
+        footprint_bytes=first.footprint_bytes,
+        flop=first.work.flop,
+        bytes=first.work.bytes,
+        elements=first.work.elements,
+        tokens=first.work.tokens,
+        max_absolute_error=_largest(part.error.max_absolute for part in parts if part.error),
+        max_relative_error=_largest(part.error.max_relative for part in parts if part.error),
+        tolerance=_largest(part.error.tolerance for part in parts if part.error),
+        flags=sorted({flag for part in parts for flag in part.flags}),
+        attributes={name: value for part in parts for name, value in part.attributes.items()},
+    )
+    firsts = [part.first_call_ns for part in parts if part.first_call_ns is not None]
+    row.first_call_ns = int(median(firsts)) if firsts else None
+    timed = [part.samples for part in parts if part.status == Status.OK and part.samples and part.samples.time_ns]
+    row.processes, row.samples = len(timed), sum(len(samples.time_ns) for samples in timed)
+    if status == Status.OK and not timed:
+        row.hide_speed(Status.INTERRUPTED, "no process finished it")
+    elif status == Status.OK:
+        found = estimate([process_log_time(samples) for samples in timed], confidence)
+        _give_time(row, found, sorted(t / samples.batch for samples in timed for t in samples.time_ns))
+        marks = [mark for samples in timed for mark in samples.clean]
+        row.clean_share = sum(marks) / len(marks) if marks else None
+        if any(samples.clean and sum(samples.clean) < min(MINIMUM_CLEAN, len(samples.clean)) for samples in timed):
+            row.flags = sorted({*row.flags, "contended"})
+        _give_rate(row, first.work)
+    return row
+
+
+def _give_time(row: Summary, found: Estimate, calls_ns: list[float]) -> None:
+    row.time_ns, row.low_ns, row.high_ns = found.value, found.low, found.high
+    row.best_ns, row.p10_ns, row.p90_ns = calls_ns[0], _quantile(calls_ns, 0.1), _quantile(calls_ns, 0.9)
+
+
+def _give_rate(row: Summary, work: Work) -> None:
+    amount = work_per_unit(work, row.unit)
+    if amount is None or row.time_ns is None:
+        return
+    row.rate = amount / row.time_ns
+    row.rate_low = amount / row.high_ns if row.high_ns else None
+    row.rate_high = amount / row.low_ns if row.low_ns else None
+
+
+def _nearest_ceiling(row: Summary, ceilings: list[Summary]) -> Summary | None:
+    """Return the ceiling with the same threads and kind of store, at the nearest footprint.
+
+    A variant that does not say how it stores is held against the faster kind.
+    """
+    if row.bound not in _BOUNDS:
+        return None
+    prefix = f"ceiling/{_BOUNDS[row.bound][0]}"
+    fitting = [
+        ceiling
+        for ceiling in ceilings
+        if ceiling.rate is not None
+        and (ceiling.case == prefix or ceiling.case.startswith(f"{prefix}-"))
+        and ceiling.threads == row.threads
+        and ceiling.device == row.device
+        and (row.store is None or ceiling.store is None or ceiling.store == row.store)
+    ]
+    if not fitting:
+        return None
+
+    def distance(ceiling: Summary) -> float:
+        if not row.footprint_bytes or not ceiling.footprint_bytes:
+            return 0.0
+        return abs(math.log(row.footprint_bytes / ceiling.footprint_bytes))
+
+    nearest = min(distance(ceiling) for ceiling in fitting)
+    return max(
+        (ceiling for ceiling in fitting if distance(ceiling) == nearest), key=lambda ceiling: ceiling.rate or 0.0
+    )
+
+
+def _hold_against_ceiling(row: Summary, ceilings: list[Summary]) -> None:
+    """Set the share of the ceiling, and hide a speed that the machine cannot have."""
+    ceiling = _nearest_ceiling(row, ceilings)
+    if ceiling is None or row.bound is None:
+        return
+    row.ceiling_case, row.ceiling_rate, row.ceiling_unit = ceiling.case, ceiling.rate, ceiling.unit
+    amount: float | None = getattr(row, _BOUNDS[row.bound][1])
+    if row.status != Status.OK or row.time_ns is None or amount is None or ceiling.rate is None:
+        return
+    row.share_of_ceiling = amount / row.time_ns / ceiling.rate
+    # Where there are too few processes for an interval, the estimates themselves are compared.
+    lower_rate = amount / (row.high_ns or row.time_ns)
+    upper_ceiling = ceiling.rate_high or ceiling.rate
+    if lower_rate > IMPOSSIBLE_FACTOR * upper_ceiling:
+        row.hide_speed(
+            Status.IMPOSSIBLE,
+            f"at least {lower_rate:.4g} {ceiling.unit}, above {IMPOSSIBLE_FACTOR} x the {upper_ceiling:.4g} "
+            f"{ceiling.unit} that {ceiling.case} reached with {ceiling.threads} threads",
+        )
+
+
+def _not_run(skipped: Skipped) -> Summary:
+    return Summary(
+        case=skipped.case,
+        kernel=skipped.kernel,
+        variant=skipped.variant,
+        condition=skipped.condition,
+        backend=skipped.backend,
+        device=skipped.device,
+        threads=skipped.threads,
+        status=skipped.status,
+        reason=skipped.reason,
+        install=skipped.install,
+    )
+
+
+def _never_reached(plan: Sequence[Cell], held: set[Key]) -> list[Summary]:
+    """Return rows for planned cells that an interrupted run did not come to."""
+    rows = []
+    for cell in plan:
+        row = Summary(
+            status=Status.INTERRUPTED,
+            reason="the run ended before it",
+            **{name: getattr(cell, name) for name in Cell.__struct_fields__},
+        )
+        if row.key not in held:
+            rows.append(row)
+    return rows
+
+
+def summarise(document: Document) -> list[Summary]:
+    """Return one row for each measurement, ceiling and cell of a run that was not run, in the order of the file.
+
+    An interrupted run keeps what its processes finished: those rows are ok with the processes they have (and without
+    an interval where these are too few), and cells that it never reached are ``interrupted``.
+    """
+    confidence = float(document.run.protocol.get("confidence", 0.95))
+    rows = [_summarise_one(parts, confidence) for parts in merge(document.lines).values()]
+    ceilings = [row for row in rows if row.is_ceiling and row.status == Status.OK]
+    for row in rows:
+        if not row.is_ceiling:
+            _hold_against_ceiling(row, ceilings)
+    held = {row.key for row in rows}
+    rows += [_not_run(skipped) for skipped in document.skipped if skipped.key not in held]
+    if document.interrupted:
+        rows += _never_reached(document.run.plan, {row.key for row in rows})
+    return rows

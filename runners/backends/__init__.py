@@ -1,0 +1,33 @@
+"""One file for each library that executes: ``backend_<name>.py`` is the only file that imports it, and does so lazily."""
+
+from runners.backends.backend_accelerate import AccelerateBackend
+from runners.backends.backend_blis import BlisBackend
+from runners.backends.backend_json import JsonBackend
+from runners.backends.backend_mkl import MklBackend
+from runners.backends.backend_mlx import MlxBackend
+from runners.backends.backend_numba import NumbaBackend
+from runners.backends.backend_numpy import NumpyBackend
+from runners.backends.backend_openblas import OpenblasBackend
+from runners.backends.backend_orjson import OrjsonBackend
+from runners.backends.backend_pickle import PickleBackend
+from runners.backends.backend_safetensors import SafetensorsBackend
+from runners.backends.backend_torch import TorchBackend
+from runners.workload import Backend
+
+__all__ = ["BACKENDS"]
+
+#: in the order in which people read them: computing, then files
+BACKENDS: tuple[Backend, ...] = (
+    NumbaBackend(),
+    NumpyBackend(),
+    OpenblasBackend(),
+    MklBackend(),
+    BlisBackend(),
+    AccelerateBackend(),
+    TorchBackend(),
+    MlxBackend(),
+    SafetensorsBackend(),
+    OrjsonBackend(),
+    JsonBackend(),
+    PickleBackend(),
+)

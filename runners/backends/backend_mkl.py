@@ -1,0 +1,68 @@
+"""Intel's MKL from the wheel mkl, called directly."""
+
+import ctypes
+import importlib.metadata
+from pathlib import Path
+from typing import Any
+
+from runners.backends.cblas import CblasBackend, cblas_operators
+from runners.backends.distributions import version
+from runners.workload import Availability
+
+__all__ = ["MklBackend"]
+
+
+def _installed(distribution: str, name: str) -> Path | None:
+    """Return the path of the file that an installed distribution calls ``name…``, or None."""
+    try:
+        files = importlib.metadata.files(distribution) or []
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    paths = sorted(Path(str(file.locate())).resolve() for file in files if file.name.startswith(name))
+    return next((path for path in paths if path.exists()), None)
+
+
+class MklBackend(CblasBackend):
+    """MKL: ``cblas_sgemm`` and ``cblas_sgemm_batch_strided``."""
+
+    name = "mkl"
+    title = "Intel MKL, called directly"
+    packages = ("mkl",)
+    install = "pip install mkl"
+    operators = cblas_operators("mkl")
+
+    def probe(self) -> Availability:
+        """Look for the library among the installed files; nothing is loaded."""
+        if version("mkl") is None:
+            return Availability(False, "the Python package mkl is not installed (it exists for x86-64)", self.install)
+        if _installed("mkl", "libmkl_rt.") is None and _installed("mkl", "mkl_rt.") is None:
+            return Availability(False, "the installed package mkl has no file mkl_rt", f"{self.install} --force-reinstall")
+        return Availability(True)
+
+    def settings(self, threads: int) -> dict[str, str]:
+        """Fix the pool's size."""
+        return {"MKL_NUM_THREADS": str(threads), "OMP_NUM_THREADS": str(threads), "MKL_DYNAMIC": "FALSE"}
+
+    def locate(self) -> Path:
+        """Return the single dynamic library; the OpenMP runtime that it needs is loaded first, for all to see."""
+        runtime = _installed("intel-openmp", "libiomp5.")
+        if runtime is not None:
+            ctypes.CDLL(str(runtime), mode=ctypes.RTLD_GLOBAL)
+        path = _installed("mkl", "libmkl_rt.") or _installed("mkl", "mkl_rt.")
+        if path is None:
+            raise FileNotFoundError(f"the package mkl has no library mkl_rt: {self.install} --force-reinstall")
+        return path
+
+    def set_threads(self, threads: int) -> None:
+        """Set the size of MKL's pool."""
+        self.function("MKL_Set_Num_Threads", argtypes=[ctypes.c_int])(threads)
+
+    def get_threads(self) -> int:
+        """Ask for the size of MKL's pool."""
+        return int(self.function("MKL_Get_Max_Threads", ctypes.c_int)())
+
+    def describe(self) -> dict[str, Any]:
+        """Return version and the instruction set whose kernels MKL chose."""
+        text = ctypes.create_string_buffer(256)
+        self.function("mkl_get_version_string", argtypes=[ctypes.c_char_p, ctypes.c_int])(text, len(text))
+        return super().describe() | {"version": version("mkl"), "core": text.value.decode().strip()}

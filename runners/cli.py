@@ -1,0 +1,132 @@
+"""The command line: one line a command here, one file a command in ``runners/commands``.
+
+Nothing heavy is imported before a command is chosen, so that ``flopwatch --help`` answers at once.
+"""
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from runners import __version__
+
+__all__ = ["COMMANDS", "EXIT", "build_parser", "main"]
+
+#: command → what it does, in the order of the help
+COMMANDS: dict[str, str] = {
+    "list": "cases, variants and backends: what can run here, or why not and how to get it",
+    "doctor": "what on this machine would disturb or falsify a measurement, and the remedy",
+    "run": "measure, print the results, write the run file and store it",
+    "compare": "two runs: ratio, interval and verdict for each case",
+    "import": "take run files into the ledger",
+    "db": "the store and the ledger: info, check, rebuild, backup, restore",
+}
+
+_EPILOG = """\
+examples:
+  flopwatch run --profile quick            measure the quick choice of cases
+  flopwatch run --case 'matmul/*'          only some cases
+  flopwatch list --json                    everything that can be measured, for programs
+
+exit status: 0 done, 1 a gate fired or an answer was wrong, 2 wrong use or bad input, 3 nothing could be measured,
+4 interrupted (what was measured is kept), 5 could not store or send (the run file is kept, its path printed)
+"""
+
+
+class EXIT:
+    """The exit statuses."""
+
+    DONE = 0
+    GATE = 1
+    WRONG_USE = 2
+    NOTHING = 3
+    INTERRUPTED = 4
+    NOT_STORED = 5
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong, and what would be right where that can be guessed."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """Print one line and leave with status 2."""
+        if "invalid choice" in message:
+            import difflib
+
+            wrong = message.split("'")[1] if "'" in message else ""
+            near = difflib.get_close_matches(wrong, COMMANDS, n=1)
+            hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(COMMANDS)}"
+            message = f"unknown command {wrong!r}: {hint}" if self.prog == "flopwatch" else message
+        self.exit(EXIT.WRONG_USE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of the program; options of a command are added when it is chosen."""
+    parser = _Parser(
+        prog="flopwatch",
+        description="Reproducible benchmarks of numeric kernels and serialization formats.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"flopwatch {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    for name, summary in COMMANDS.items():
+        commands.add_parser(
+            name,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+    return parser
+
+
+def _subparser(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+    action = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
+    found: argparse.ArgumentParser = action.choices[name]
+    return found
+
+
+def _stop(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit status; errors are one line for people, never a traceback."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    parser = build_parser()
+    chosen = next((word for word in words if not word.startswith("-")), None)
+    if chosen in COMMANDS:
+        module = import_module(f"runners.commands.{chosen}_")
+        module.arguments(_subparser(parser, chosen))
+    options = parser.parse_args(words)
+    if options.command is None:
+        parser.print_help()
+        return EXIT.WRONG_USE
+    return _guarded(module.main, options)
+
+
+def _guarded(command: object, options: argparse.Namespace) -> int:
+    from data.errors import BadInput, NothingMeasured, NotStored
+
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        return int(command(options))  # type: ignore[operator]
+    except NotStored as error:
+        return _say(error, EXIT.NOT_STORED)
+    except BadInput as error:
+        return _say(error, EXIT.WRONG_USE)
+    except NothingMeasured as error:
+        return _say(error, EXIT.NOTHING)
+    except KeyboardInterrupt:
+        return _say("interrupted", EXIT.INTERRUPTED)
+    except BrokenPipeError:  # the reader of our output has left, as `| head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT.DONE
+
+
+def _say(error: object, status: int) -> int:
+    print(f"flopwatch: {error}", file=sys.stderr)  # noqa: T201 - this is the program's voice
+    return status

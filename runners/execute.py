@@ -1,0 +1,391 @@
+"""The path of a run from wishes to an outcome: plan, scout, write, measure, doubt, end, store."""
+
+import contextlib
+import hashlib
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from data import places
+from data.errors import BadInput, NothingMeasured, NotStored
+from data.estimate import estimate, minimum_processes, process_log_time
+from data.records import Ceiling, Environment, Machine, Measurement, Process, Run, uuid7
+from data.rundocument import RunDocument, read
+from data.runfile import RunFileWriter
+from data.summary import Key, Summary, summarise
+from data.words import Effort, Profile, Status
+from runners.compiled import source_digest
+from runners.orchestrate import Lines, Observer, Orchestrator, timestamp
+from runners.plan import Group, Plan, make_plan
+from runners.protocol import EFFORTS, Replication
+
+__all__ = ["Outcome", "Wishes", "execute"]
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the person asked for."""
+
+    profile: str = Profile.QUICK
+    effort: str | None = None
+    cases: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
+    threads: tuple[int, ...] = ()
+    precision: float | None = None
+    budget_s: float | None = None
+    seed: int = 0
+    labels: dict[str, str] = field(default_factory=dict)
+    machine: str | None = None
+    limit_s: float = 300.0
+    out: Path | None = None
+    resume: Path | None = None
+    store: bool = True
+
+
+@dataclass
+class Outcome:
+    """What came of it."""
+
+    run: str
+    file: Path
+    rows: list[Summary]
+    elapsed_s: float
+    stopped: str
+    stored: str
+    exit_status: int
+
+
+def execute(wishes: Wishes, observer: Observer) -> Outcome:
+    """Measure what is wished, and return the outcome.
+
+    Raises BadInput for wishes that cannot be, NothingMeasured where no case can run, NotStored where the run file or
+    the ledger cannot be written (the message names the file that was kept).  An interruption keeps the run file.
+    """
+    started = time.monotonic()
+    held = _held(wishes)
+    wishes = wishes if held is None else _wishes_of(held, wishes)
+    plan = make_plan(Profile(wishes.profile), wishes.cases, wishes.variants, wishes.backends, wishes.threads)
+    if not plan.groups:
+        raise NothingMeasured(f"nothing can be measured: {plan.skipped[0].backend}: {plan.skipped[0].reason}")
+    with _Scratch() as scratch:
+        job = _Job(wishes, plan, observer, scratch, held)
+        stopped = job.measure()
+    document = read(job.path)
+    rows = summarise(document)
+    stored = _store(job.path, wishes)
+    return Outcome(
+        document.run.id, job.path, rows, time.monotonic() - started, stopped, stored, _exit_status(rows, stopped)
+    )
+
+
+def _exit_status(rows: list[Summary], stopped: str) -> int:
+    measured = [row for row in rows if not row.is_ceiling]
+    if stopped == "interrupted":
+        return 4
+    if any(row.status == Status.WRONG for row in rows):
+        return 1
+    if not any(row.status == Status.OK for row in measured or rows):
+        return 3
+    return 0
+
+
+def _held(wishes: Wishes) -> RunDocument | None:
+    if wishes.resume is None:
+        if wishes.out is not None and wishes.out.exists():
+            raise BadInput(f"{wishes.out} exists; choose another name, or complete it with --resume {wishes.out}")
+        return None
+    document = read(wishes.resume)
+    if not document.interrupted:
+        raise BadInput(f"{wishes.resume} is complete; there is nothing to resume")
+    return document
+
+
+def _wishes_of(held: RunDocument, wishes: Wishes) -> Wishes:
+    """Return the wishes that an interrupted run was started with; they are part of its protocol."""
+    kept = dict(held.run.protocol["wishes"])
+    for name in ("cases", "variants", "backends", "threads"):
+        kept[name] = tuple(kept[name])
+    return Wishes(
+        **kept,
+        labels=dict(held.run.labels),
+        machine=held.run.machine.name,
+        out=None,
+        resume=wishes.resume,
+        store=wishes.store,
+        limit_s=wishes.limit_s,
+        budget_s=wishes.budget_s,
+    )
+
+
+class _Scratch:
+    """A folder for files that cases write, removed when the run ends."""
+
+    def __enter__(self) -> Path:
+        try:
+            places.scratch().mkdir(parents=True, exist_ok=True)
+            self._path = Path(tempfile.mkdtemp(prefix="run-", dir=places.scratch()))
+        except OSError as error:
+            raise NotStored(
+                f"cannot write to {places.scratch()}: {error.strerror}; nothing was measured. "
+                "Free some space, or set FLOPWATCH_HOME to a folder that can be written"
+            ) from error
+        return self._path
+
+    def __exit__(self, *_: object) -> None:
+        shutil.rmtree(self._path, ignore_errors=True)
+
+
+class _Job:
+    """One run file being written."""
+
+    def __init__(
+        self, wishes: Wishes, plan: Plan, observer: Observer, scratch: Path, held: RunDocument | None
+    ) -> None:
+        self.wishes, self.plan, self.observer, self.held = wishes, plan, observer, held
+        self.replication = _replication(wishes)
+        self.path = Path()
+        self._writer: RunFileWriter | None = None
+        self.lines = Lines(self._write)
+        self.orchestrator = Orchestrator(
+            plan,
+            self.lines,
+            self.replication,
+            seed=wishes.seed,
+            scratch=scratch,
+            numba_cache=_numba_cache(),
+            observer=observer,
+            budget_s=wishes.budget_s,
+            limit_s=wishes.limit_s,
+            done_at=_precise(self.replication),
+        )
+
+    def _write(self, record: Any) -> None:
+        assert self._writer is not None
+        self._writer.write(record)
+
+    def measure(self) -> str:
+        """Scout, write the first line, measure, end; return why it stopped."""
+        from runners.environment import describe_environment
+        from runners.machine import describe_machine
+
+        machine = describe_machine(self.wishes.machine)
+        descriptions, reasons = self.orchestrator.scout()
+        environment = describe_environment(descriptions)
+        self._open(machine, environment)
+        try:
+            if self.held is None:
+                self._write_skipped()
+            self._fail(reasons)
+            stopped = self.orchestrator.run()
+            self._doubt()
+            if stopped == "budget":
+                self.orchestrator.note("budget", f"the budget of {self.wishes.budget_s:.0f} s was used up")
+            assert self._writer is not None
+            self._writer.end()
+        except KeyboardInterrupt:
+            self.observer.remark(f"interrupted; complete it with: flopwatch run --resume {self.path}")
+            stopped = "interrupted"
+        finally:
+            assert self._writer is not None
+            self._writer.close()
+        return stopped
+
+    def _open(self, machine: Machine, environment: Environment) -> None:
+        if self.held is not None:
+            self._resume(self.held, machine, environment)
+            return
+        run = _first_line(self.wishes, self.plan, self.replication, machine, environment)
+        self.path = self.wishes.out or places.runs() / f"{run.id}.run.jsonl"
+        self._writer = RunFileWriter(self.path)
+        self._write(run)
+
+    def _resume(self, held: RunDocument, machine: Machine, environment: Environment) -> None:
+        """Go on with a file, in the machine and environment that it was begun in."""
+        assert self.wishes.resume is not None
+        self.path = self.wishes.resume
+        for what, before, now in (
+            ("machine", held.run.machine.id, machine.id),
+            ("environment", held.run.environment.id, environment.id),
+        ):
+            if before != now:
+                raise BadInput(
+                    f"{self.path} was begun in another {what} ({before}, this is {now}); "
+                    f"start a new run instead{_what_differs(held.run.environment, environment)}"
+                )
+        self._writer = RunFileWriter.resume(self.path)
+        self.lines.measured = list(held.lines)
+        self.lines.blocks = {process.index: process.block for process in held.processes}
+        self.lines.processes = max(self.lines.blocks, default=-1) + 1
+        self.orchestrator.note("resumed", f"resumed after {len(held.lines)} lines")
+
+    def _write_skipped(self) -> None:
+        for skipped in self.plan.skipped:
+            self._write(skipped)
+
+    def _fail(self, reasons: dict[Group, str]) -> None:
+        """Write down the cells whose process cannot be had, and leave them out."""
+        for group, reason in reasons.items():
+            for cell in self.plan.groups.pop(group):
+                kind = Ceiling if cell.is_ceiling else Measurement
+                record = cell.record()
+                fields = {name: getattr(record, name) for name in record.__struct_fields__}
+                self.lines.add(kind(**fields, status=Status.FAILED, reason=reason))
+
+    def _doubt(self) -> None:
+        """Measure the ceilings again that some rate exceeded; if they stand, the rates stay hidden as impossible."""
+        rows = summarise(_Held(self.orchestrator.lines, self.first, self.plan))
+        doubted = {row.ceiling_case for row in rows if row.status == Status.IMPOSSIBLE}
+        if not doubted:
+            return
+        keys: set[Key] = {cell.key for cell in self.plan.cells if cell.case.id in doubted}
+        names = ", ".join(sorted(name for name in doubted if name))
+        self.observer.remark(f"a rate exceeds its ceiling; measuring {names} again")
+        self.orchestrator.note("doubted-ceiling", f"measured again because a rate exceeded it: {names}")
+        self.orchestrator.again(keys, min(3, self.replication.most))
+
+    @property
+    def first(self) -> Run:
+        """The first line of the file."""
+        return read(self.path).run
+
+
+@dataclass
+class _Held:
+    """The lines of a run that is still being written, in the form that :func:`summarise` reads."""
+
+    written: Lines
+    run: Run
+    plan: Plan
+    interrupted: bool = False
+
+    @property
+    def lines(self) -> list[Measurement | Ceiling]:
+        return self.written.measured
+
+    @property
+    def skipped(self) -> list[Any]:
+        return self.plan.skipped
+
+
+def _replication(wishes: Wishes) -> Replication:
+    effort = Effort(wishes.effort) if wishes.effort else Effort(wishes.profile if wishes.profile != "full" else "standard")
+    chosen = EFFORTS[effort]
+    if wishes.precision is None:
+        return chosen
+    looks = EFFORTS[Effort.RIGOROUS].looks
+    return Replication(looks, 0.97, precision=wishes.precision, protocol=chosen.protocol)
+
+
+def _precise(replication: Replication) -> Callable[[list[Measurement | Ceiling], float], bool] | None:
+    """Return the rule of a planned look: is the interval narrow enough?"""
+    precision = replication.precision
+    if precision is None:
+        return None
+
+    def narrow(lines: list[Measurement | Ceiling], confidence: float) -> bool:
+        values = [process_log_time(line.samples) for line in lines if line.samples and line.samples.time_ns]
+        if len(values) < minimum_processes(confidence):
+            return False
+        found = estimate(values, confidence)
+        assert found.low is not None
+        assert found.high is not None
+        return (found.high / found.low) ** 0.5 - 1 <= precision
+
+    return narrow
+
+
+def _numba_cache() -> Path:
+    """Return the compiler's cache of this environment: one folder for each set of versions that shape the code.
+
+    The sources are part of the name, for Numba does not notice a change in a function called from another file.
+    """
+    stamp = hashlib.sha256(f"{sys.version} {platform.processor()} {source_digest()}".encode())
+    for package in ("numba", "llvmlite", "numpy"):
+        with contextlib.suppress(PackageNotFoundError):
+            stamp.update(f"{package} {version(package)}".encode())
+    return places.numba() / stamp.hexdigest()[:12]
+
+
+def _first_line(
+    wishes: Wishes, plan: Plan, replication: Replication, machine: Machine, environment: Environment
+) -> Run:
+    from runners.environment import flopwatch_facts
+
+    effort = wishes.effort or ("standard" if wishes.profile == "full" else wishes.profile)
+    kept = ("profile", "effort", "cases", "variants", "backends", "threads", "precision", "seed")
+    return Run(
+        id=uuid7(),
+        started=timestamp(),
+        flopwatch=flopwatch_facts(),
+        machine=machine,
+        environment=environment,
+        profile=wishes.profile,
+        effort=effort,
+        seed=wishes.seed,
+        command=_command(wishes),
+        labels=wishes.labels,
+        protocol={
+            "confidence": replication.confidence,
+            "looks": list(replication.looks),
+            "precision": replication.precision,
+            **asdict(replication.protocol),
+            "wishes": {name: getattr(wishes, name) for name in kept},
+        },
+        plan=[cell.record() for cell in plan.cells],
+    )
+
+
+def _command(wishes: Wishes) -> list[str]:
+    """Return the command that measures the same again."""
+    command = ["flopwatch", "run", "--profile", str(wishes.profile)]
+    if wishes.effort:
+        command += ["--effort", str(wishes.effort)]
+    for option, values in (
+        ("--case", wishes.cases),
+        ("--variant", wishes.variants),
+        ("--backend", wishes.backends),
+        ("--threads", wishes.threads),
+    ):
+        for value in values:
+            command += [option, str(value)]
+    if wishes.precision is not None:
+        command += ["--precision", f"{wishes.precision:g}"]
+    if wishes.seed:
+        command += ["--seed", str(wishes.seed)]
+    return command
+
+
+def _what_differs(before: Environment, now: Environment) -> str:
+    names = sorted(
+        name for name in before.packages.keys() | now.packages.keys() if before.packages.get(name) != now.packages.get(name)
+    )
+    changes = [f"{name} {before.packages.get(name, 'absent')} -> {now.packages.get(name, 'absent')}" for name in names]
+    return f" (different: {', '.join(changes[:5])})" if changes else ""
+
+
+def _store(path: Path, wishes: Wishes) -> str:
+    """Append the run file to the ledger and index it; say what happened.
+
+    With ``--out`` the file is where the person wanted it, and the ledger has it too; indexing, which needs DuckDB, is
+    left to the next that opens the index.  Raises NotStored naming the file that was kept.
+    """
+    if not wishes.store:
+        return "not stored (as asked)"
+    try:
+        if wishes.out is not None:
+            from data.receipts import record_in_ledger
+
+            return str(record_in_ledger(path))
+        from data.index import record
+
+        return str(record(path))
+    except NotStored as error:
+        raise NotStored(f"the run file is kept at {path}, but could not be stored: {error}") from error

@@ -1,0 +1,406 @@
+"""One run: blocks of worker processes in random order, each answer written down as it comes.
+
+A block runs every cell once, each in a fresh process of its group; the processes of a block are alive together and
+take turns case by case, so that what is compared was measured within seconds of each other and a noisy minute hits
+all alike.  A run that ends early is still balanced.
+"""
+
+import contextlib
+import random
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from data.records import Ceiling, Error, Measurement, Note, Process, Samples, Work
+from data.summary import Key
+from data.words import Status
+from runners.plan import Group, Plan, PlannedCell
+from runners.process import Worker, WorkerDied, WorkerRefused, WorkerTimeout
+from runners.protocol import Replication
+from runners.quiet import Gate, LoadMeter
+
+__all__ = ["Lines", "Observer", "Orchestrator", "timestamp"]
+
+Measured = Measurement | Ceiling
+Broken = (WorkerDied, WorkerTimeout, WorkerRefused)
+
+#: A call that takes longer is checked after its timing, not by a call of its own before.
+_CHECK_LATER_NS = 2_000_000_000
+#: A call that takes longer gets three processes and no interval.
+_THREE_PROCESSES_NS = 10_000_000_000
+
+
+def timestamp() -> str:
+    """Return the present moment in UTC as the run file writes it."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+class Observer:
+    """Is told how a run proceeds; the command line draws it."""
+
+    def planned(self, cells: int, processes: int) -> None:
+        """Say how much there is to do."""
+
+    def at(self, block: int, case: str) -> None:
+        """Say what is being measured now."""
+
+    def measured(self, line: Measured) -> None:
+        """Pass on a line as it is written."""
+
+    def progress(self, done: int, total: int) -> None:
+        """Say how many (cell, process) pairs are done."""
+
+    def remark(self, text: str) -> None:
+        """Pass on something worth knowing."""
+
+
+@dataclass
+class Lines:
+    """What a run has written so far: enough to know what is left, also after an interruption."""
+
+    write: Callable[[Any], None]
+    measured: list[Measured] = field(default_factory=list)
+    blocks: dict[int, int] = field(default_factory=dict)
+    processes: int = 0
+
+    def add(self, line: Measured) -> None:
+        """Write a measurement or ceiling down at once, then remember it."""
+        self.write(line)
+        self.measured.append(line)
+
+    def add_process(self, record: Process) -> None:
+        """Write a process down."""
+        self.write(record)
+        self.blocks[record.index] = record.block
+        self.processes = max(self.processes, record.index + 1)
+
+    def of(self, key: Key) -> list[Measured]:
+        """Return the lines of one measurement."""
+        return [line for line in self.measured if line.key == key]
+
+    def done(self) -> set[tuple[Key, int]]:
+        """Return which (measurement, block) pairs are written."""
+        return {
+            (line.key, self.blocks[line.process])
+            for line in self.measured
+            if line.process is not None and line.process in self.blocks
+        }
+
+
+class Orchestrator:
+    """Measures a plan."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        lines: Lines,
+        replication: Replication,
+        *,
+        seed: int,
+        scratch: Path,
+        numba_cache: Path,
+        observer: Observer,
+        budget_s: float | None = None,
+        limit_s: float = 300.0,
+        done_at: Callable[[list[Measured], float], bool] | None = None,
+    ) -> None:
+        """Prepare; ``limit_s`` bounds each answer of a worker, ``done_at`` judges precision at a look."""
+        self.plan, self.lines, self.replication = plan, lines, replication
+        self.seed, self.scratch, self.numba_cache = seed, scratch, numba_cache
+        self.observer, self.limit_s, self.budget_s = observer, limit_s, budget_s
+        self._done_at = done_at
+        self._rng = random.Random()
+        self._gate = Gate(budget_s or 60.0 * len(plan.cells))
+        self._workers: dict[Group, tuple[Worker, int]] = {}
+        self._finished: set[Key] = {
+            line.key for line in lines.measured if line.status != Status.OK
+        }
+        self._started = time.monotonic()
+
+    # -- the story of a run ------------------------------------------------------------------------------------
+
+    def scout(self) -> tuple[list[dict[str, Any]], dict[Group, str]]:
+        """Start one process of each group, discarded afterwards: it describes itself and fills the compiler's cache.
+
+        Returns the descriptions, and the reason for each group whose process cannot be had.
+        """
+        with ThreadPoolExecutor(max_workers=psutil.cpu_count() or 1) as pool:
+            scouted = dict(zip(self.plan.groups, pool.map(self._scout, self.plan.groups), strict=True))
+        descriptions = [found for found in scouted.values() if isinstance(found, dict)]
+        return descriptions, {group: found for group, found in scouted.items() if isinstance(found, str)}
+
+    def _scout(self, group: Group) -> dict[str, Any] | str:
+        """Return what a process of the group says of itself, or the reason why there is none."""
+        worker = self._spawn(group)
+        try:
+            worker.ready(self.limit_s)
+            description = worker.ask(self.limit_s, op="describe") | {"threads": group.threads}
+            with contextlib.suppress(*Broken):  # what breaks here breaks again where it is measured, and is named there
+                self._compile(group, worker)
+            return description
+        except Broken as error:
+            return str(error)
+        finally:
+            worker.close()
+
+    def run(self) -> str:
+        """Measure block after block; return why it stopped: ``complete`` or ``budget``."""
+        total = len(self.plan.cells) * self.replication.most
+        self.observer.planned(len(self.plan.cells), self.replication.most)
+        for block in range(self.replication.most):
+            left = self._left(block)
+            if not left:
+                continue
+            if self._out_of_budget(block):
+                return "budget"
+            try:
+                self._block(block, left)
+            finally:
+                self._close_all()
+            self.observer.progress(len(self.lines.done()), total)
+            if block + 1 in self.replication.looks:
+                self._look(block + 1)
+        return "complete"
+
+    def again(self, keys: set[Key], processes: int) -> None:
+        """Measure the given cells in further processes, as after a doubtful ceiling."""
+        block = max(self.lines.blocks.values(), default=-1) + 1
+        for extra in range(processes):
+            left = self._only(lambda cell: cell.key in keys)
+            try:
+                self._block(block + extra, left)
+            finally:
+                self._close_all()
+
+    # -- what is left ------------------------------------------------------------------------------------------
+
+    def _only(self, wanted: Callable[[PlannedCell], bool]) -> dict[Group, list[PlannedCell]]:
+        chosen = {group: [cell for cell in cells if wanted(cell)] for group, cells in self.plan.groups.items()}
+        return {group: cells for group, cells in chosen.items() if cells}
+
+    def _left(self, block: int) -> dict[Group, list[PlannedCell]]:
+        done = self.lines.done()
+        return self._only(
+            lambda cell: (
+                (cell.key, block) not in done
+                and cell.key not in self._finished
+                and not (block >= 3 and (self._known_ns(cell) or 0) > _THREE_PROCESSES_NS)
+            )
+        )
+
+    def _out_of_budget(self, block: int) -> bool:
+        if self.budget_s is None or block == 0:
+            return False
+        elapsed = time.monotonic() - self._started
+        return elapsed + elapsed / block > self.budget_s
+
+    def _look(self, processes: int) -> None:
+        """At a planned look, finish the cells that are precise enough."""
+        if self._done_at is None or processes == self.replication.most:
+            return
+        for cell in self.plan.cells:
+            if cell.key not in self._finished and self._done_at(
+                self.lines.of(cell.key), self.replication.confidence
+            ):
+                self._finished.add(cell.key)
+
+    def _known_ns(self, cell: PlannedCell) -> int | None:
+        """Return the longest time of one call seen so far."""
+        calls = [
+            max(line.samples.time_ns) // line.samples.batch
+            for line in self.lines.of(cell.key)
+            if line.samples and line.samples.time_ns
+        ]
+        return max(calls, default=None)
+
+    # -- processes ---------------------------------------------------------------------------------------------
+
+    def _spawn(self, group: Group) -> Worker:
+        cache = self.numba_cache / ("-".join(group.flags) or "default")
+        return Worker(group, self.scratch, cache, asdict(self.replication.protocol), self._rng)
+
+    def _compile(self, group: Group, worker: Worker) -> None:
+        """Call every compiled cell once, unless the cache says that this was done."""
+        cells = [cell for cell in self.plan.groups[group] if cell.variant.backend == "numba"]
+        mark = self.numba_cache / ("-".join(group.flags) or "default") / "compiled.txt"
+        held = set(mark.read_text().splitlines()) if mark.exists() else set()
+        missing = [cell for cell in cells if _compile_name(cell) not in held]
+        if missing:
+            self.observer.remark(f"compiling {len(missing)} loops (once for this environment)")
+        for case in {cell.case.id for cell in missing}:
+            wishes = [_wish(index, cell) for index, cell in enumerate(missing) if cell.case.id == case]
+            worker.ask(self.limit_s, op="prepare", case=case, seed=self.seed, order_seed=0, variants=wishes)
+            worker.ask(self.limit_s, op="release")
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        mark.write_text("\n".join(sorted(held | {_compile_name(cell) for cell in missing})) + "\n")
+
+    def _start(self, group: Group, block: int, gate: dict[str, Any], worker: Worker) -> None:
+        worker.ready(self.limit_s)
+        described = worker.ask(self.limit_s, op="describe")
+        index = self.lines.processes
+        self.lines.add_process(
+            Process(
+                index=index,
+                block=block,
+                started=timestamp(),
+                backends=list(group.backends),
+                threads=group.threads,
+                attributes={
+                    "flags": list(group.flags),
+                    "pid": worker.pid,
+                    "padding_bytes": worker.padding,
+                    "floor_ns": described["floor_ns"],
+                    "gate": gate,
+                    "threads_reported": {
+                        name: facts.get("threads") for name, facts in described["backends"].items()
+                    },
+                },
+            )
+        )
+        self._workers[group] = (worker, index)
+
+    def _replace(self, group: Group, block: int) -> bool:
+        """Start a new process after one has died; return whether that worked."""
+        self._workers.pop(group, None)
+        try:
+            self._start(group, block, {}, self._spawn(group))
+        except Broken:
+            return False
+        return True
+
+    def _close_all(self) -> None:
+        for worker, _ in self._workers.values():
+            worker.close()
+        self._workers = {}
+
+    # -- one block ---------------------------------------------------------------------------------------------
+
+    def _block(self, block: int, left: dict[Group, list[PlannedCell]]) -> None:
+        gate = self._gate.wait(max(group.threads for group in left), [])
+        spawned = {group: self._spawn(group) for group in left}
+        for group, worker in spawned.items():
+            try:
+                self._start(group, block, gate, worker)
+            except Broken as error:
+                for cell in left[group]:
+                    self._write_failure(cell, self.lines.processes, _status_of(error), str(error))
+        cases = list({cell.case.id: None for cells in left.values() for cell in cells})
+        self._rng.shuffle(cases)
+        for case in cases:
+            self.observer.at(block, case)
+            groups = [group for group in left if group in self._workers]
+            self._rng.shuffle(groups)
+            for group in groups:
+                self._case(block, group, [cell for cell in left[group] if cell.case.id == case])
+            self.observer.progress(len(self.lines.done()), len(self.plan.cells) * self.replication.most)
+
+    def _case(self, block: int, group: Group, cells: list[PlannedCell]) -> None:
+        """Measure the cells of one case in the process of their group; what kills the process is named and left out."""
+        while cells and group in self._workers:
+            worker, index = self._workers[group]
+            try:
+                self._measure(worker, index, cells)
+                return
+            except Broken as error:
+                culprits = _culprits(worker.running, cells)
+                for cell in culprits:
+                    self._write_failure(cell, index, _status_of(error), str(error))
+                cells = [cell for cell in cells if cell not in culprits]
+                worker.kill()
+                if not self._replace(group, block):
+                    return
+
+    def _measure(self, worker: Worker, index: int, cells: list[PlannedCell]) -> None:
+        wishes = [_wish(number, cell, self._known_ns(cell)) for number, cell in enumerate(cells)]
+        case, order = cells[0].case, self._rng.randrange(2**32)
+        prepared = worker.ask(
+            self.limit_s, op="prepare", case=case.id, seed=self.seed, order_seed=order, variants=wishes
+        )["variants"]
+        for cell, answer in zip(cells, prepared, strict=True):
+            if answer["status"] != "ok":
+                self._write(cell, index, answer, {})
+        meter = LoadMeter([worker.pid])
+        answers = worker.ask(
+            self.limit_s,
+            op="measure",
+            order_seed=order,
+            filtered=case.bound not in ("write", "read"),
+        )["variants"]
+        load = meter.read()
+        worker.ask(self.limit_s, op="release")
+        for answer in answers:
+            first = prepared[answer["index"]]
+            self._write(cells[answer["index"]], index, first | answer, {"load": load, "position": first["position"]})
+
+    # -- lines -------------------------------------------------------------------------------------------------
+
+    def _write_failure(self, cell: PlannedCell, index: int, status: Status, reason: str) -> None:
+        self._write(cell, index, {"status": status.value, "reason": reason}, {})
+
+    def _write(self, cell: PlannedCell, index: int, answer: dict[str, Any], covariates: dict[str, Any]) -> None:
+        kind = Ceiling if cell.is_ceiling else Measurement
+        case, variant, condition, backend, device, threads = cell.key
+        work = cell.case.work
+        status = Status(answer["status"])
+        line = kind(
+            case=case,
+            kernel=cell.case.kernel,
+            variant=variant,
+            condition=condition,
+            backend=backend,
+            device=device,
+            threads=threads,
+            status=status,
+            reason=str(answer.get("reason", "")),
+            process=index,
+            work=Work(work.version, work.flop, work.bytes, work.elements, work.tokens),
+            unit=cell.case.unit,
+            bound=cell.variant.bound or cell.case.bound,
+            footprint_bytes=cell.case.footprint_bytes,
+            store=cell.variant.store,
+            first_call_ns=answer.get("first_call_ns") if status == Status.OK else None,
+            samples=Samples(**answer["samples"]) if "samples" in answer else None,
+            error=Error(**answer["error"]) if "error" in answer else None,
+            flags=list(answer.get("flags", [])),
+            attributes=answer.get("attributes", {}) | covariates,
+        )
+        self.lines.add(line)
+        self.observer.measured(line)
+        if status != Status.OK:
+            self._finished.add(cell.key)
+
+    def note(self, topic: str, text: str, **attributes: Any) -> None:
+        """Write a note into the run file."""
+        self.lines.write(Note(at=timestamp(), topic=topic, text=text, attributes=attributes))
+
+
+def _wish(index: int, cell: PlannedCell, known_ns: int | None = None) -> dict[str, Any]:
+    return {
+        "index": index,
+        "variant": cell.variant.name,
+        "backend": cell.variant.backend,
+        "condition": cell.variant.condition,
+        "known_ns": known_ns,
+        "check_later": (known_ns or 0) > _CHECK_LATER_NS,
+    }
+
+
+def _compile_name(cell: PlannedCell) -> str:
+    return f"{cell.case.kernel} {cell.case.id} {cell.variant.name} {cell.variant.condition} {cell.threads}"
+
+
+def _status_of(error: Exception) -> Status:
+    return Status.TIMEOUT if isinstance(error, WorkerTimeout) else Status.FAILED
+
+
+def _culprits(running: dict[str, Any], cells: list[PlannedCell]) -> list[PlannedCell]:
+    """Return the cell that was running when the process broke, or all where that cannot be told."""
+    if "index" in running and running["index"] < len(cells):
+        return [cells[running["index"]]]
+    return list(cells)

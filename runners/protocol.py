@@ -1,0 +1,40 @@
+"""How many processes a run takes, when it looks, and when a case is done."""
+
+from dataclasses import dataclass, field
+
+from data.words import Effort
+from runners.rounds import Protocol
+
+__all__ = ["EFFORTS", "Replication"]
+
+
+@dataclass(frozen=True)
+class Replication:
+    """The plan of replication of one effort.
+
+    ``looks`` are the process counts at which precision is judged; the last is the most.  A case stops at a look where
+    its interval (at level ``confidence``) is no wider than ``precision`` either way.  Looking several times costs
+    coverage, so sequential efforts use 97 % intervals, which hold 95 % over all looks.
+    """
+
+    looks: tuple[int, ...]
+    confidence: float
+    precision: float | None = None
+    budget_s: float | None = None
+    protocol: Protocol = field(default_factory=Protocol)
+
+    @property
+    def most(self) -> int:
+        """The largest number of processes."""
+        return self.looks[-1]
+
+
+#: Short windows buy more processes for the same time, which is where the precision is (Kalibera and Jones).
+_SHORT = Protocol(window_ns=150_000_000, warm_up_ns=50_000_000)
+
+EFFORTS: dict[Effort, Replication] = {
+    Effort.SMOKE: Replication((3,), 0.95, protocol=_SHORT),
+    Effort.QUICK: Replication((6,), 0.95, protocol=_SHORT),
+    Effort.STANDARD: Replication((8, 12, 18, 27, 40), 0.97, precision=0.02, budget_s=120.0),
+    Effort.RIGOROUS: Replication((8, 12, 18, 27, 40, 60), 0.97, precision=0.01),
+}

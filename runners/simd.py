@@ -1,0 +1,301 @@
+"""Vectors of float32 for loops that Numba compiles: one LLVM vector is one value.
+
+``LANES`` float32 numbers are loaded, computed with and stored at once.  LLVM splits a vector that is wider than the
+machine's registers, so the same loops run everywhere; where the machine has AVX-512 the vectors are as wide as its
+registers.  Values take ``+ - * /``; everything else is a function of this module.  Only the numba backend loads it.
+"""
+
+import operator
+from typing import Any
+
+import numpy as np
+
+from runners.backends.backend_numba import library
+
+__all__ = [
+    "LANES",
+    "add_exponent",
+    "copysign",
+    "exponent_of",
+    "fence",
+    "fma",
+    "highest",
+    "largest",
+    "load",
+    "mantissa_of",
+    "prefetch",
+    "select_less",
+    "smallest",
+    "splat",
+    "splat_at",
+    "sqrt",
+    "store",
+    "stream",
+    "total",
+    "vector",
+]
+
+_ir = library("llvmlite.ir")
+_types = library("numba.core.types")
+_cgutils = library("numba.core.cgutils")
+_extending = library("numba.extending")
+_templates = library("numba.core.typing.templates")
+
+
+def _lanes() -> int:
+    """Return 16 where the compiler's target has AVX-512, else 8."""
+    config = library("numba.core.config")
+    features = config.CPU_FEATURES
+    if features is None:
+        features = library("llvmlite.binding").get_host_cpu_features().flatten()
+    return 16 if "+avx512f" in features.split(",") else 8
+
+
+LANES = _lanes()
+_FLOAT, _INT = _ir.FloatType(), _ir.IntType(32)
+_FLOATS, _INTS = _ir.VectorType(_FLOAT, LANES), _ir.VectorType(_INT, LANES)
+_EVERY_LANE_FROM_FIRST = _ir.Constant(_INTS, [0] * LANES)
+
+
+class _Vector(_types.Type):  # type: ignore[misc]
+    """The type of a vector in Numba's eyes."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"float32x{LANES}")
+
+
+vector = _Vector()
+
+
+@_extending.register_model(_Vector)
+class _VectorModel(_extending.models.PrimitiveModel):  # type: ignore[misc]
+    """The same in LLVM's eyes."""
+
+    def __init__(self, manager: Any, front_end: Any) -> None:
+        super().__init__(manager, front_end, _FLOATS)
+
+
+def _floats(value: float) -> Any:
+    return _ir.Constant(_FLOATS, [float(np.float32(value))] * LANES)
+
+
+def _ints(value: int) -> Any:
+    return _ir.Constant(_INTS, [value] * LANES)
+
+
+def _call(builder: Any, name: str, *arguments: Any) -> Any:
+    """Call an LLVM intrinsic from vectors to a vector."""
+    kind = _ir.FunctionType(_FLOATS, [argument.type for argument in arguments])
+    function = _cgutils.get_or_insert_function(builder.module, kind, f"{name}.v{LANES}f32")
+    return builder.call(function, arguments)
+
+
+def _broadcast(builder: Any, scalar: Any) -> Any:
+    undefined = _ir.Constant(_FLOATS, _ir.Undefined)
+    first = builder.insert_element(undefined, scalar, _INT(0))
+    return builder.shuffle_vector(first, undefined, _EVERY_LANE_FROM_FIRST)
+
+
+def _element_pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    """Point at element ``arguments[1]`` of the contiguous array ``arguments[0]``."""
+    data = _cgutils.create_struct_proxy(signature.args[0])(context, builder, arguments[0]).data
+    return builder.gep(data, [arguments[1]])
+
+
+def _operation(emit: Any, arity: int) -> Any:
+    """Make a function of ``arity`` vectors from the instructions that ``emit(builder, …)`` writes."""
+
+    def typed(*_: Any) -> Any:
+        return vector(*[vector] * arity), lambda context, builder, signature, arguments: emit(builder, *arguments)
+
+    if arity == 1:
+        return _extending.intrinsic(lambda typing, x: typed())
+    if arity == 2:
+        return _extending.intrinsic(lambda typing, x, y: typed())
+    return _extending.intrinsic(lambda typing, x, y, z: typed())
+
+
+def _operator(symbol: Any, method: str) -> None:
+    """Let two vectors be joined by an arithmetic operator of Python."""
+
+    class Signature(_templates.ConcreteTemplate):  # type: ignore[misc]
+        cases = (_templates.signature(vector, vector, vector),)
+
+    _templates.infer_global(symbol)(Signature)
+
+    @_extending.lower_builtin(symbol, vector, vector)
+    def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return getattr(builder, method)(*arguments)
+
+
+for _symbol, _method in (
+    (operator.add, "fadd"),
+    (operator.sub, "fsub"),
+    (operator.mul, "fmul"),
+    (operator.truediv, "fdiv"),
+):
+    _operator(_symbol, _method)
+
+
+@_extending.intrinsic
+def load(typing: Any, array: Any, index: Any) -> Any:
+    """Load the LANES elements of a contiguous float32 array that start at ``index``."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _element_pointer(context, builder, signature, arguments)
+        value = builder.load(builder.bitcast(pointer, _FLOATS.as_pointer()), typ=_FLOATS)
+        value.align = 4
+        return value
+
+    return vector(array, _types.intp), emit
+
+
+def _storing(alignment: int, streaming: bool) -> Any:
+    def typed(typing: Any, array: Any, index: Any, value: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            pointer = _element_pointer(context, builder, signature, arguments)
+            written = builder.store(arguments[2], builder.bitcast(pointer, _FLOATS.as_pointer()))
+            written.align = alignment
+            if streaming:
+                written.set_metadata("nontemporal", builder.module.add_metadata([_INT(1)]))
+            return context.get_dummy_value()
+
+        return _types.none(array, _types.intp, vector), emit
+
+    return _extending.intrinsic(typed)
+
+
+#: ``store(array, index, value)``: into the cache
+store = _storing(4, streaming=False)
+#: ``stream(array, index, value)``: past the caches; the address must be a multiple of a vector's size
+stream = _storing(4 * LANES, streaming=True)
+
+
+@_extending.intrinsic
+def splat_at(typing: Any, array: Any, index: Any) -> Any:
+    """Load one element into every lane."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = _element_pointer(context, builder, signature, arguments)
+        return _broadcast(builder, builder.load(pointer, typ=_FLOAT))
+
+    return vector(array, _types.intp), emit
+
+
+@_extending.intrinsic
+def splat(typing: Any, value: Any) -> Any:
+    """Put one number into every lane."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _broadcast(builder, context.cast(builder, arguments[0], signature.args[0], _types.float32))
+
+    return vector(value), emit
+
+
+@_extending.intrinsic
+def prefetch(typing: Any, array: Any, index: Any) -> Any:
+    """Ask for the cache line of an element that will be read soon."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        pointer = builder.bitcast(
+            _element_pointer(context, builder, signature, arguments), _ir.IntType(8).as_pointer()
+        )
+        kind = _ir.FunctionType(_ir.VoidType(), [pointer.type, _INT, _INT, _INT])
+        function = _cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [pointer, _INT(0), _INT(3), _INT(1)])
+        return context.get_dummy_value()
+
+    return _types.none(array, _types.intp), emit
+
+
+@_extending.intrinsic
+def fence(typing: Any) -> Any:
+    """Wait until streamed stores are in order with all others."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.fence("seq_cst")
+        return context.get_dummy_value()
+
+    return _types.none(), emit
+
+
+fma = _operation(lambda builder, x, y, z: _call(builder, "llvm.fma", x, y, z), 3)
+#: the square root of each lane
+sqrt = _operation(lambda builder, x: _call(builder, "llvm.sqrt", x), 1)
+#: ``copysign(x, y)``: |x| with the sign of y
+copysign = _operation(lambda builder, x, y: _call(builder, "llvm.copysign", x, y), 2)
+
+
+def _larger(builder: Any, x: Any, y: Any) -> Any:
+    return builder.select(builder.fcmp_ordered(">", x, y), x, y)
+
+
+def _smaller(builder: Any, x: Any, y: Any) -> Any:
+    return builder.select(builder.fcmp_ordered("<", x, y), x, y)
+
+
+#: ``largest(x, y)``: x where x > y, else y; so a NaN in y goes through
+largest = _operation(_larger, 2)
+#: ``smallest(x, y)``: x where x < y, else y; so a NaN in y goes through
+smallest = _operation(_smaller, 2)
+
+
+@_extending.intrinsic
+def select_less(typing: Any, x: Any, y: Any, when: Any, otherwise: Any) -> Any:
+    """Take ``when`` in the lanes where x < y, ``otherwise`` in the rest (also where one is NaN)."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        x, y, when, otherwise = arguments
+        return builder.select(builder.fcmp_ordered("<", x, y), when, otherwise)
+
+    return vector(vector, vector, vector, vector), emit
+
+
+def _add_exponent(builder: Any, x: Any, shifted: Any) -> Any:
+    """Write ``x · 2ⁿ`` where ``shifted`` is n + 1.5·2²³, whose lowest bits hold n as an integer."""
+    bits = builder.shl(builder.bitcast(shifted, _INTS), _ints(23))
+    return builder.bitcast(builder.add(builder.bitcast(x, _INTS), bits), _FLOATS)
+
+
+#: ``add_exponent(x, n + 1.5 * 2**23)``: x · 2ⁿ, where both are normal numbers
+add_exponent = _operation(_add_exponent, 2)
+
+
+def _exponent_of(builder: Any, x: Any) -> Any:
+    bits = builder.lshr(builder.bitcast(x, _INTS), _ints(23))
+    return builder.sitofp(builder.sub(bits, _ints(126)), _FLOATS)
+
+
+def _mantissa_of(builder: Any, x: Any) -> Any:
+    bits = builder.and_(builder.bitcast(x, _INTS), _ints(0x007FFFFF))
+    return builder.bitcast(builder.or_(bits, _ints(0x3F000000)), _FLOATS)
+
+
+#: e of x = m · 2ᵉ with m in [0.5, 1), for positive normal x
+exponent_of = _operation(_exponent_of, 1)
+#: m of the same
+mantissa_of = _operation(_mantissa_of, 1)
+
+
+def _fold(join: Any) -> Any:
+    """Join the lanes of one vector pairwise, halves first."""
+
+    def typed(typing: Any, value: Any) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            folded, width = arguments[0], LANES
+            while width > 1:
+                width //= 2
+                mask = _ir.Constant(_INTS, [lane + width if lane < width else 0 for lane in range(LANES)])
+                other = builder.shuffle_vector(folded, _ir.Constant(_FLOATS, _ir.Undefined), mask)
+                folded = join(builder, folded, other)
+            return builder.extract_element(folded, _INT(0))
+
+        return _types.float32(vector), emit
+
+    return _extending.intrinsic(typed)
+
+
+#: the sum of the lanes, as a float32
+total = _fold(lambda builder, x, y: builder.fadd(x, y))
+#: the largest of the lanes, as a float32
+highest = _fold(_larger)

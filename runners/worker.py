@@ -1,0 +1,295 @@
+"""The worker: a fresh process that imports its backends and measures what it is told, over JSON lines.
+
+It is started by file name inside an environment of any version and needs the standard library, NumPy and its backend,
+nothing else: of flopwatch only this package is made importable.  Requests come on standard input, one JSON object a
+line; answers go to what was standard output (libraries that print are sent to standard error).
+
+Requests: ``describe``, ``prepare`` (build inputs and calls, check every answer), ``measure``, ``release``, ``quit``.
+Each answer has ``ok``; while it works the worker also sends ``{"event": "variant", …}`` so that whoever waits knows
+which variant was running when a process died.
+"""
+
+import gc
+import importlib.util
+import json
+import os
+import random
+import sys
+import traceback
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+def _make_importable() -> None:
+    """Make the package ``runners`` importable from this file's folder, and nothing beside it."""
+    folder = Path(__file__).resolve().parent
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != folder]
+    if importlib.util.find_spec("runners") is None:
+        spec = importlib.util.spec_from_file_location(
+            "runners", folder / "__init__.py", submodule_search_locations=[str(folder)]
+        )
+        assert spec is not None
+        assert spec.loader is not None
+        sys.modules["runners"] = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sys.modules["runners"])
+    lent = os.environ.get("FLOPWATCH_THREADPOOLCTL")
+    if lent and importlib.util.find_spec("threadpoolctl") is None:
+        spec = importlib.util.spec_from_file_location("threadpoolctl", lent)
+        if spec is not None and spec.loader is not None:
+            sys.modules["threadpoolctl"] = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(sys.modules["threadpoolctl"])
+
+
+if __name__ == "__main__":
+    _make_importable()
+
+from runners.clocks import Covariates, floor_ns, time_calls  # noqa: E402 - the package is importable only now
+from runners.rounds import Protocol, Subject, run_rounds, warm_up  # noqa: E402
+from runners.workload import Backend, Job, Ready, Unsupported, backends, cases, kernels, variants  # noqa: E402
+
+__all__ = ["Session", "main"]
+
+Answer = dict[str, Any]
+
+
+class Wire:
+    """The way back to whoever asked."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        """Write answers to ``stream``."""
+        self._stream = stream
+
+    def send(self, message: Answer) -> None:
+        """Send one JSON line at once."""
+        self._stream.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
+        self._stream.flush()
+
+
+class Prepared:
+    """A variant of the current case, built, called once and checked."""
+
+    def __init__(self, wish: dict[str, Any], job: Job, ready: Ready) -> None:
+        """Keep what was wished for and the ready call."""
+        self.wish, self.job, self.ready = wish, job, ready
+        self.answer: Answer = {"status": "ok"}
+        backend = job.backend
+        self.call = ready.call
+        if type(backend).synchronize is not Backend.synchronize:
+            self.call = _synchronised(ready.call, backend.synchronize)
+
+
+def _synchronised(call: Any, synchronize: Any) -> Any:
+    def both() -> Any:
+        returned = call()
+        synchronize()
+        return returned
+
+    return both
+
+
+class Session:
+    """One worker process: its backends, the case it holds, and the protocol."""
+
+    def __init__(self, settings: dict[str, Any], wire: Wire) -> None:
+        """Import the backends; ``settings``: backends, threads, scratch, protocol."""
+        self.wire = wire
+        self.threads = int(settings["threads"])
+        self.scratch = Path(settings["scratch"])
+        self.protocol = Protocol(**settings.get("protocol", {}))
+        known = backends()
+        self.backends = {name: known[name] for name in settings["backends"]}
+        for backend in self.backends.values():
+            backend.load(self.threads)
+        self.covariates = Covariates(self.threads)
+        self.prepared: list[Prepared] = []
+        self.case: Any = None
+        self.inputs: dict[str, Any] = {}
+
+    def describe(self, request: dict[str, Any]) -> Answer:
+        """Say what this process is: interpreter, libraries, threads as they report them."""
+        from runners.inside import gather
+
+        return {
+            "description": gather(),
+            "backends": {name: backend.describe() for name, backend in self.backends.items()},
+            "floor_ns": floor_ns(),
+        }
+
+    def prepare(self, request: dict[str, Any]) -> Answer:
+        """Build the inputs and every wished variant in random order; call each once and check its answer."""
+        self.release(request)
+        self.case = next(case for case in cases() if case.id == request["case"])
+        kernel = kernels()[self.case.kernel]
+        self.inputs = kernel.inputs(self.case, int(request["seed"]))
+        wishes = list(enumerate(request["variants"]))
+        random.Random(request["order_seed"]).shuffle(wishes)
+        answers: dict[int, Answer] = {}
+        for position, (index, wish) in enumerate(wishes):
+            self.wire.send({"event": "variant", "index": index, "phase": "prepare"})
+            answers[index] = self._prepare_one(wish, int(request["seed"])) | {"position": position}
+        gc.collect()
+        return {"variants": [answers[index] for index in range(len(wishes))]}
+
+    def _prepare_one(self, wish: dict[str, Any], seed: int) -> Answer:
+        try:
+            variant = next(
+                variant
+                for variant in variants(self.case)
+                if (variant.name, variant.backend, variant.condition)
+                == (wish["variant"], wish["backend"], wish["condition"])
+            )
+            job = Job(
+                self.case,
+                self.backends[variant.backend],
+                self.threads,
+                seed,
+                self.inputs,
+                self.scratch,
+                variant.condition,
+            )
+            built = variant.build(job)
+            prepared = Prepared(wish, job, built if isinstance(built, Ready) else Ready(built))
+        except Unsupported as error:
+            return {"status": "unsupported", "reason": str(error)}
+        except MemoryError:
+            return {"status": "skipped", "reason": "not enough memory to build it"}
+        except Exception as error:
+            return _failure(error)
+        self.prepared.append(prepared)
+        if not wish.get("check_later"):
+            prepared.answer |= self._first_call(prepared)
+        if prepared.answer["status"] != "ok":
+            self.prepared.remove(prepared)
+        return prepared.answer
+
+    def _first_call(self, prepared: Prepared) -> Answer:
+        """Time the first call apart and check what it returned: no speed without a right answer."""
+        try:
+            if prepared.ready.before is not None:
+                prepared.ready.before()
+            first_call_ns, returned = time_calls(prepared.call, 1)
+            return {"first_call_ns": first_call_ns} | self._checked(prepared, returned)
+        except MemoryError:
+            return {"status": "skipped", "reason": "not enough memory to run it"}
+        except Exception as error:
+            return _failure(error)
+
+    def _checked(self, prepared: Prepared, returned: Any) -> Answer:
+        check = kernels()[self.case.kernel].check(self.case, self.inputs, prepared.ready.result(returned))
+        answer: Answer = {
+            "status": "ok" if check.ok else "wrong",
+            "error": {
+                "max_absolute": _finite(check.max_absolute),
+                "max_relative": _finite(check.max_relative),
+                "tolerance": _finite(check.tolerance),
+            },
+        }
+        if not check.ok:
+            answer["reason"] = check.message or (
+                f"error {check.max_absolute:.3g} (relative {check.max_relative:.3g}) "
+                f"exceeds the tolerance {check.tolerance:.3g}"
+            )
+        if prepared.ready.attributes is not None:
+            answer["attributes"] = prepared.ready.attributes()
+        return answer
+
+    def measure(self, request: dict[str, Any]) -> Answer:
+        """Warm up, take balanced rounds, and check the timed outputs again."""
+        subjects = []
+        filtered = bool(request.get("filtered", True))
+        for prepared in self.prepared:
+            subject = Subject(prepared.call, prepared.ready.before, filtered and self.covariates.available)
+            known_ns = prepared.wish.get("known_ns") or 0
+            subject.long = known_ns > self.protocol.long_call_ns
+            subjects.append(subject)
+        self.covariates.follow_threads()
+        for prepared, subject in zip(self.prepared, subjects, strict=True):
+            self.wire.send({"event": "variant", "index": prepared.wish["index"], "phase": "warm-up"})
+            warm_up(subject, self.protocol)
+        self.covariates.follow_threads()
+        self.wire.send({"event": "rounds"})
+        rng = random.Random(request["order_seed"])
+        if subjects:
+            run_rounds(subjects, self.protocol, self.covariates, rng, request.get("rounds"))
+        answers = [self._samples(prepared, subject) for prepared, subject in zip(self.prepared, subjects, strict=True)]
+        return {"variants": answers}
+
+    def _samples(self, prepared: Prepared, subject: Subject) -> Answer:
+        answer: Answer = {"index": prepared.wish["index"], "status": "ok"}
+        try:
+            answer |= self._checked(prepared, subject.returned)
+        except Exception as error:
+            answer |= _failure(error)
+        subject.returned = None
+        if answer["status"] == "wrong":
+            answer["reason"] = f"after timing: {answer.get('reason', '')}"
+        if answer["status"] == "ok":
+            flags = sorted(set(subject.flags) | (set() if subject.filtered else {"unfiltered"}))
+            answer |= {
+                "flags": flags,
+                "samples": {
+                    "time_ns": subject.time_ns,
+                    "batch": subject.batch,
+                    "round": subject.round,
+                    "clean": subject.clean,
+                    "cpu_ns": subject.cpu_ns,
+                    "switches": subject.switches,
+                    "probe_ns": subject.probe_ns,
+                },
+            }
+        return answer
+
+    def release(self, request: dict[str, Any]) -> Answer:
+        """Drop the case: its inputs, outputs and files held open."""
+        self.prepared, self.inputs, self.case = [], {}, None
+        gc.collect()
+        return {}
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no NaN and no infinity: what cannot be told is absent."""
+    return float(value) if value == value and abs(value) != float("inf") else None
+
+
+def _failure(error: Exception) -> Answer:
+    where = traceback.extract_tb(error.__traceback__)
+    place = f" ({Path(where[-1].filename).name}:{where[-1].lineno})" if where else ""
+    return {"status": "failed", "reason": f"{type(error).__name__}: {error}{place}"[:2000]}
+
+
+def main() -> int:
+    """Serve requests until ``quit`` or the end of input."""
+    stream = os.fdopen(os.dup(1), "wb", buffering=0)
+    os.dup2(2, 1)  # whatever a library prints must not break the protocol
+    wire = Wire(stream)
+    requests = sys.stdin.buffer
+    try:
+        session = Session(json.loads(requests.readline()), wire)
+    except Exception as error:
+        traceback.print_exc()
+        wire.send({"ok": False, "reason": _failure(error)["reason"]})
+        return 1
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    wire.send({"ok": True})
+    handlers = {
+        "describe": session.describe,
+        "prepare": session.prepare,
+        "measure": session.measure,
+        "release": session.release,
+    }
+    for line in requests:
+        request = json.loads(line)
+        if request["op"] == "quit":
+            break
+        try:
+            wire.send({"ok": True} | handlers[request["op"]](request))
+        except Exception as error:
+            traceback.print_exc()
+            wire.send({"ok": False, "reason": _failure(error)["reason"]})
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
