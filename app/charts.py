@@ -29,6 +29,8 @@ CONFIG: dict[str, Any] = {
 }
 
 _FONT_SIZE = 13
+#: So many bars fill the width of a chart; fewer leave room between cases rather than grow fat.
+_SLOTS = 11
 
 
 def _axis(theme: colours.Theme, **more: Any) -> dict[str, Any]:
@@ -134,7 +136,7 @@ def _bars(number: int, name: str, drawn: Sequence[Row], scale: float, theme: col
         "name": html.escape(name),
         "offsetgroup": str(number),
         "legendgroup": str(number),
-        "x": [rows.case_label(str(row["case_id"])) for row in drawn],
+        "x": [rows.case_label(str(row.get("case_id"))) for row in drawn],
         "y": [_scaled(rows.value(row), scale) for row in drawn],
         "error_y": _whiskers(drawn, scale, theme),
         "marker": _fill(str(first.get("backend")), str(first.get("variant")), theme),
@@ -153,7 +155,7 @@ def _ceiling_bars(number: int, drawn: Sequence[Row], legend: bool, theme: colour
         "legendrank": 2000,
         "showlegend": legend,
         "offsetgroup": str(number),
-        "x": [rows.case_label(str(row["case_id"])) for row in drawn],
+        "x": [rows.case_label(str(row.get("case_id"))) for row in drawn],
         "y": [rows.ceiling_rate(row) for row in drawn],
         "marker": {"color": theme.fill, "line": {"color": theme.outline, "width": 1}},
         "hoverinfo": "skip",
@@ -187,9 +189,12 @@ def throughput(board: Iterable[Row], theme: colours.Theme, *, logarithmic: bool 
     if logarithmic:
         limits = [(rows.value(row) or 0.0) / scale for row in drawn]
         limits += [rows.ceiling_rate(row) or 0.0 for row in drawn]
-        value_axis |= {"type": "log", "range": _log_range(limits), "dtick": 1}
+        value_axis |= {"type": "log", "range": _log_range(limits), "dtick": "D2"}
         foot = 10.0 ** value_axis["range"][0]
     labels = list(dict.fromkeys(rows.case_label(str(row.get("case_id"))) for row in held))
+    traces = _series_traces(held, scale, foot, theme)
+    slots = len(labels) * len({trace["offsetgroup"] for trace in traces})
+    gap = max(0.22, 1 - slots / _SLOTS)
     case_axis = _axis(
         theme,
         type="category",
@@ -200,14 +205,14 @@ def throughput(board: Iterable[Row], theme: colours.Theme, *, logarithmic: bool 
         tickfont={"color": theme.ink, "size": _FONT_SIZE},
     )
     return {
-        "data": _series_traces(held, scale, foot, theme),
+        "data": traces,
         "layout": _layout(
             theme,
             420,
             barmode="group",
             scattermode="group",
-            bargap=0.22,
-            scattergap=0.22,
+            bargap=gap,
+            scattergap=gap,
             bargroupgap=0.12,
             xaxis=case_axis,
             yaxis=value_axis,
@@ -281,7 +286,7 @@ def ceiling_shares(best: Sequence[Row], theme: colours.Theme) -> Figure | None:
     share_axis = _axis(theme, title=_title("share of the measured ceiling", theme), rangemode="tozero")
     share_axis |= {"range": [0, 1.1 * longest], "tickvals": [0, 25, 50, 75, 100]}
     share_axis["ticktext"] = ["0", "25%", "50%", "75%", "100%"]
-    cases = [html.escape(str(row["case_id"])) for row in drawn]
+    cases = [html.escape(str(row.get("case_id"))) for row in drawn]
     return {
         "data": [
             _share_bars(backend, [row for row in drawn if str(row.get("backend")) == backend], theme)
@@ -312,7 +317,7 @@ def _share_bars(backend: str, drawn: Sequence[Row], theme: colours.Theme) -> dic
         "type": "bar",
         "orientation": "h",
         "name": html.escape(backend),
-        "y": [html.escape(str(row["case_id"])) for row in drawn],
+        "y": [html.escape(str(row.get("case_id"))) for row in drawn],
         "x": [100 * float(row["share_of_ceiling"]) for row in drawn],
         "marker": {"color": colours.backend(backend)},
         "text": [texts.share(row["share_of_ceiling"]) for row in drawn],

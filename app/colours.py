@@ -25,22 +25,22 @@ __all__ = [
 
 #: Backends that compute, in the order in which people read them.
 COMPUTING = {
-    "numba": "#c06910",
-    "numpy": "#4592fd",
-    "openblas": "#316e59",
-    "mkl": "#007aab",
-    "blis": "#8255da",
-    "accelerate": "#8091ac",
-    "torch": "#c1201e",
-    "cupy": "#319e6f",
-    "mlx": "#fd597a",
+    "numba": "#91581c",
+    "numpy": "#2a9ae4",
+    "openblas": "#0f7462",
+    "mkl": "#6665f4",
+    "blis": "#7f4cc0",
+    "accelerate": "#8f939a",
+    "torch": "#f76351",
+    "cupy": "#4d9c06",
+    "mlx": "#bc4192",
 }
 #: Backends that read and write files; numpy does both.
 FILES = {
-    "safetensors": "#b19008",
-    "orjson": "#99704f",
-    "json": "#687389",
-    "pickle": "#c54ec0",
+    "safetensors": "#8f7327",
+    "orjson": "#b58773",
+    "json": "#5f6c85",
+    "pickle": "#bb51c0",
 }
 BACKENDS = COMPUTING | FILES
 #: A backend that is not known yet.

@@ -1,23 +1,27 @@
 """Reading the store: one index for the whole process, and each question asked once for each state of it.
 
-Streamlit's cache holds answers, never connections.  An answer belongs to a generation of the index: when new data
-arrives the generation changes, and every question is asked anew.
+An answer belongs to a generation of the index: when new data arrives the generation changes, all answers are
+forgotten, and every question is asked anew.
 """
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-import streamlit as st
-
-from app.rows import Row
 from data.errors import IndexOwned
 from data.index import Index
 
-__all__ = ["ask", "close", "generation", "machines", "start", "store"]
+__all__ = ["Question", "ask", "close", "generation", "machines", "start", "store"]
 
 #: How long a page waits for an index that is being brought up to date.
 WAIT_S = 5.0
+
+#: So many answers are held; a page has about ten questions, and each choice of filters is another.
+MOST_ANSWERS = 500
+
+#: SQL about the views, or a function of the index such as those of :mod:`data.queries`.
+Question = str | Callable[..., Any]
 
 _MACHINES = "SELECT machine_id, machine FROM machines ORDER BY last_seen DESC, machine_id"
 
@@ -66,14 +70,38 @@ def close() -> None:
         opening, _opening = _opening, None
     if opening is not None and opening.exception() is None:
         opening.result().close()
+    _answers.forget()
 
 
-@st.cache_data(max_entries=256, show_spinner=False)
-def _answer(
-    _index: Index, place: str, generation: str, question: str, parameters: tuple[Any, ...]
-) -> list[Any]:
-    del place, generation  # they are the key only
-    return _index.query(question, parameters)
+class _Answers:
+    """The answers of one generation of one index; sessions share them, so nobody may change them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._state: tuple[Index, str] | None = None
+        self._held: dict[tuple[Question, tuple[Any, ...]], Any] = {}
+
+    def get(self, index: Index, question: Question, parameters: tuple[Any, ...]) -> Any:
+        key, state = (question, parameters), (index, index.generation)
+        with self._lock:
+            if self._state != state or len(self._held) >= MOST_ANSWERS:
+                self._state, self._held = state, {}
+            if key in self._held:
+                return self._held[key]
+        answer = (
+            index.query(question, parameters) if isinstance(question, str) else question(index, *parameters)
+        )
+        with self._lock:
+            if self._state == state:
+                self._held[key] = answer
+        return answer
+
+    def forget(self) -> None:
+        with self._lock:
+            self._state, self._held = None, {}
+
+
+_answers = _Answers()
 
 
 def generation() -> str:
@@ -81,10 +109,12 @@ def generation() -> str:
     return store().generation
 
 
-def ask(question: str, *parameters: Any) -> list[Row]:
-    """Return the rows that answer a question in SQL about the views."""
-    index = store()
-    return list(_answer(index, str(index.database), index.generation, question, parameters))
+def ask(question: Question, *parameters: Any) -> Any:
+    """Return the answer to a question: the rows of SQL about the views, or what a function makes of the index.
+
+    The answer is shared: copy what you want to change.  Raises FlopwatchError, in words for people.
+    """
+    return _answers.get(store(), question, parameters)
 
 
 def machines() -> dict[str, str]:

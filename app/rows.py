@@ -4,12 +4,14 @@ A row is a mapping from column to value.  Nothing here raises because one value 
 left out of a chart.
 """
 
+import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from app import colours, texts
-from data.words import Status
+from data.estimate import judge
+from data.words import Status, Verdict
 
 __all__ = [
     "Row",
@@ -21,6 +23,7 @@ __all__ = [
     "interval",
     "is_speed",
     "kernel_order",
+    "moved",
     "podium",
     "series",
     "value",
@@ -182,3 +185,25 @@ def _behind(first: Row, second: Row) -> dict[str, Any]:
         "next_ratio": (texts.finite(second.get("time_ns")) or 0.0) / float(first["time_ns"]),
         "next_level": high is None or low is None or low <= high,
     }
+
+
+def moved(pairs: Iterable[Row]) -> list[Row]:
+    """Return the pairs of an old and a new time whose intervals lie apart by more than the margin, largest first.
+
+    A pair is a row with ``time_ns``, ``low_ns``, ``high_ns`` and the same of the run before as ``old_…``.  The two
+    runs are independent, so the ratio lies between the extremes of both intervals.
+    """
+    found: list[Row] = []
+    for row in pairs:
+        time, low, high = (texts.finite(row.get(name)) for name in ("time_ns", "low_ns", "high_ns"))
+        old, old_low, old_high = (
+            texts.finite(row.get(f"old_{name}")) for name in ("time_ns", "low_ns", "high_ns")
+        )
+        if not (time and low and high and old and old_low and old_high):
+            continue
+        least, most = low / old_high, high / old_low
+        verdict, _ = judge(least, most)
+        if verdict in (Verdict.FASTER, Verdict.SLOWER):
+            ends = {"ratio": time / old, "ratio_low": least, "ratio_high": most}
+            found.append({**row, **ends, "verdict": str(verdict)})
+    return sorted(found, key=lambda row: -abs(math.log(row["ratio"])))

@@ -10,7 +10,7 @@ from pandas.io.formats.style import Styler
 from app import texts
 from app.rows import Row
 
-__all__ = ["FASTEST", "MACHINES", "MEASUREMENT", "RUNS", "Column", "styled"]
+__all__ = ["FASTEST", "MACHINES", "MEASUREMENT", "MOVED", "RUNS", "Column", "styled"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,10 @@ class Column:
     value: Callable[[Row], Any]
     text: Callable[[Row], str] | None = None
     moment: bool = False
+
+
+_RATIO = ("ratio", "ratio_low", "ratio_high")
+_TIME = ("time_ns", "low_ns", "high_ns")
 
 
 def _number(name: str) -> Callable[[Row], float | None]:
@@ -85,6 +89,21 @@ FASTEST = (
     *MEASUREMENT[3:7],
     Column("Next", lambda row: _pair(row, "next_") if row.get("next_backend") else texts.ABSENT),
     Column("Takes", _number("next_ratio"), lambda row: _behind(row)),
+)
+
+#: What changed between two runs, as :func:`app.rows.moved` finds it.
+MOVED = (
+    Column("Case", _plain("case_id")),
+    Column("Backend", _plain("backend")),
+    Column("Variant", _plain("variant")),
+    Column("Verdict", _plain("verdict")),
+    Column("New / old", _number("ratio"), lambda row: texts.ratio(*(row.get(name) for name in _RATIO))),
+    Column("Interval", lambda row: texts.ratio_interval(*(row.get(name) for name in _RATIO))),
+    Column("New", _number("time_ns"), _time),
+    Column(
+        "Old", _number("old_time_ns"), lambda row: texts.time(*(row.get(f"old_{name}") for name in _TIME))
+    ),
+    Column("Old run", _plain("old_started"), moment=True),
 )
 
 MACHINES = (

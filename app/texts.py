@@ -14,6 +14,7 @@ __all__ = [
     "rate",
     "rate_interval",
     "ratio",
+    "ratio_interval",
     "share",
     "size",
     "time",
@@ -78,6 +79,15 @@ def ratio(value: Any, low: Any = None, high: Any = None) -> str:
     if number is None:
         return ABSENT
     return units.format_rate(number, "", finite(low), finite(high)).strip() + "\N{MULTIPLICATION SIGN}"
+
+
+def ratio_interval(value: Any, low: Any, high: Any) -> str:
+    """Return the interval of a ratio: ``7.2 – 7.6×``."""
+    return (
+        f"{start}\N{MULTIPLICATION SIGN}"
+        if (start := rate_interval(value, "", low, high).strip()) != ABSENT
+        else ABSENT
+    )
 
 
 def error(value: Any) -> str:

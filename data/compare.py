@@ -1,4 +1,4 @@
-"""Comparing two measurements: paired in the rounds of one process, side by side in the processes of one run, or across runs.
+"""Comparing two measurements: paired in the rounds of one process, by neighbouring processes, or across runs.
 
 Every comparison is new/old over processes, with the Hettmansperger-Sheather interval of the logarithms.
 """

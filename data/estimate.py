@@ -39,7 +39,8 @@ MINIMUM_CLEAN = 10
 def _order_statistic(n: int, alpha: float) -> tuple[int, float]:
     """Rank k and interpolation weight of the Hettmansperger-Sheather interval for n values at level 1 - alpha."""
     if 1 / 2**n > alpha / 2:
-        raise ValueError(f"{n} values cannot give a {1 - alpha:.0%} interval; {minimum_processes(1 - alpha)} are needed")
+        needed = minimum_processes(1 - alpha)
+        raise ValueError(f"{n} values cannot give a {1 - alpha:.0%} interval; {needed} are needed")
     k, ways, tail, next_tail = 0, 1, 0, 1  # tails count outcomes of 2^n: P(Bin <= k - 1) and P(Bin <= k)
     while k < n // 2 and next_tail / 2**n <= alpha / 2:
         k, ways = k + 1, ways * (n - k) // (k + 1)

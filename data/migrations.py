@@ -43,7 +43,6 @@ def migrate(cursor: duckdb.DuckDBPyConnection, steps: tuple[Migration, ...] = MI
     try:
         if held == 0:
             cursor.execute(_SCHEMA.read_text(encoding="utf-8")).fetchall()
-            _comment_views(cursor)
         for step in steps:
             if step.version > held:
                 if held and step.sql:
@@ -65,18 +64,3 @@ def _version(cursor: duckdb.DuckDBPyConnection) -> int:
     if ("schema_version",) not in tables:
         raise SchemaError("this DuckDB file is not an index of flopwatch: set FLOPWATCH_DB to another file")
     return int(cursor.execute("SELECT max(version) FROM schema_version").fetchall()[0][0])
-
-
-def _comment_views(cursor: duckdb.DuckDBPyConnection) -> None:
-    """Describe columns of views by the column of the same name that they come from."""
-    described: dict[str, str] = {}
-    rows = cursor.execute(
-        "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal"
-    ).fetchall()
-    sources = ("board", "measurement", "series", "run", "machine", "environment", "sample", "note")
-    for source in reversed(sources):
-        described |= {column: comment for table, column, comment in rows if table == source and comment}
-    for table, column, comment in rows:
-        if comment is None:
-            text = described[column].replace("'", "''")
-            cursor.execute(f'COMMENT ON COLUMN "{table}"."{column}" IS \'{text}\'').fetchall()

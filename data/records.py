@@ -9,15 +9,14 @@ import time
 import uuid
 from typing import Annotated, Any
 
-import msgspec
 from msgspec import Meta, Struct, field
 
 from data.words import Status
 
 __all__ = [
     "FORMAT",
-    "Cell",
     "Ceiling",
+    "Cell",
     "End",
     "Environment",
     "Error",

@@ -165,9 +165,11 @@ class _Reader:
         document = RunDocument(self._first(pieces[0]), whole)
         processes: set[int] = set()
         for self._number, piece in enumerate(pieces[1:], 2):
-            if document.end is not None:
+            record = self._decode(piece)
+            if isinstance(record, End) and self._number < len(pieces):
+                self._number += 1
                 raise self._error("nothing may follow the end")
-            self._take(document, self._decode(piece), processes, piece)
+            self._take(document, record, processes, piece)
         return document
 
     def _error(self, message: str, field: str | None = None) -> RunFileError:

@@ -46,9 +46,12 @@ class RunFileWriter:
         """Begin a new file; raises StorageError if it exists or cannot be made."""
         self.held: RunDocument | None = None
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.parent.is_dir():
+                path.parent.mkdir(parents=True)
             handle = os.open(path, _APPEND | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
+            if not path.exists():
+                raise StorageError(path, "a part of this path is a file, not a folder") from None
             raise StorageError(path, "exists already; resume it or choose another name") from None
         except OSError as error:
             raise StorageError.from_os(path, error) from error

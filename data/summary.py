@@ -183,7 +183,9 @@ def _summarise_one(parts: list[Measured], confidence: float) -> Summary:
     )
     firsts = [part.first_call_ns for part in parts if part.first_call_ns is not None]
     row.first_call_ns = int(median(firsts)) if firsts else None
-    timed = [part.samples for part in parts if part.status == Status.OK and part.samples and part.samples.time_ns]
+    timed = [
+        part.samples for part in parts if part.status == Status.OK and part.samples and part.samples.time_ns
+    ]
     row.processes, row.samples = len(timed), sum(len(samples.time_ns) for samples in timed)
     if status == Status.OK and not timed:
         row.hide_speed(Status.INTERRUPTED, "no process finished it")
@@ -192,7 +194,9 @@ def _summarise_one(parts: list[Measured], confidence: float) -> Summary:
         _give_time(row, found, sorted(t / samples.batch for samples in timed for t in samples.time_ns))
         marks = [mark for samples in timed for mark in samples.clean]
         row.clean_share = sum(marks) / len(marks) if marks else None
-        if any(samples.clean and sum(samples.clean) < min(MINIMUM_CLEAN, len(samples.clean)) for samples in timed):
+        if any(
+            samples.clean and sum(samples.clean) < min(MINIMUM_CLEAN, len(samples.clean)) for samples in timed
+        ):
             row.flags = sorted({*row.flags, "contended"})
         _give_rate(row, first.work)
     return row
@@ -239,7 +243,8 @@ def _nearest_ceiling(row: Summary, ceilings: list[Summary]) -> Summary | None:
 
     nearest = min(distance(ceiling) for ceiling in fitting)
     return max(
-        (ceiling for ceiling in fitting if distance(ceiling) == nearest), key=lambda ceiling: ceiling.rate or 0.0
+        (ceiling for ceiling in fitting if distance(ceiling) == nearest),
+        key=lambda ceiling: ceiling.rate or 0.0,
     )
 
 

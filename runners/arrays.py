@@ -19,7 +19,7 @@ def aligned(shape: tuple[int, ...]) -> Any:
 
 
 def fresh_output(shape: tuple[int, ...]) -> Any:
-    """Return an output array full of NaN: its pages are touched, and an element that is never written fails the check."""
+    """Return an output array full of NaN: its pages are touched, and an element that is not written fails the check."""
     output = aligned(shape)
     output.fill(np.nan)
     return output

@@ -9,6 +9,8 @@ import sys
 import time
 from collections.abc import Callable
 from itertools import repeat
+from pathlib import Path
+from pathlib import Path
 from typing import Any
 
 try:
@@ -73,18 +75,21 @@ class Covariates:
         self.available = resource is not None and hasattr(time, "thread_time_ns")
         self._who = 0
         if resource is not None:
-            self._who = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF) if self.single else resource.RUSAGE_SELF
+            own = getattr(resource, "RUSAGE_THREAD", resource.RUSAGE_SELF)
+            self._who = own if self.single else resource.RUSAGE_SELF
         self._files: dict[str, int] = {}
-        self._delays = not self.single and sys.platform == "linux" and os.access("/proc/self/schedstat", os.R_OK)
+        self._delays = (
+            not self.single and sys.platform == "linux" and os.access("/proc/self/schedstat", os.R_OK)
+        )
 
     def follow_threads(self) -> None:
         """Find the threads of this process anew; call it after a library may have started some."""
         if not self._delays:
             return
         self.close()
-        for task in os.listdir("/proc/self/task"):
+        for task in Path("/proc/self/task").iterdir():
             try:
-                self._files[task] = os.open(f"/proc/self/task/{task}/schedstat", os.O_RDONLY)
+                self._files[task.name] = os.open(task / "schedstat", os.O_RDONLY)
             except OSError:  # the thread has ended meanwhile
                 continue
 

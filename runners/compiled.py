@@ -8,12 +8,14 @@ loops stay ordinary functions, which is what lets every backend read the same ca
 import hashlib
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 __all__ = ["LANES", "compiled", "prange", "simd", "source_digest"]
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+#: the files beside the kernels that shape compiled loops
+_COMPILED = ("compiled.py", "simd.py", "backends/backend_numba.py")
 
 #: set by the numba backend when it is loaded; it then lets this module and the kernel files be read again
 _numba = sys.modules.get("runners.backends.backend_numba")
@@ -31,25 +33,17 @@ else:
     simd = None
     LANES = 8
 
-    def compile_loop(function: Any, **_: Any) -> Any:
+    def compile_loop(function: Callable[..., Any], *, parallel: bool, inline: bool, contract: bool) -> Any:
         """Leave the function as it is: Numba is not loaded in this process."""
         return function
 
 
-def compiled(*, parallel: bool = False, inline: bool = False, contract: bool = False) -> Callable[[Function], Function]:
+def compiled(*, parallel: bool = False, inline: bool = False, contract: bool = False) -> Callable[[Any], Any]:
     """Compile a loop: ``parallel`` over ``prange``, ``inline`` into its caller, ``contract`` to fuse multiply-add.
 
     No other freedom of fast-math is ever given: a sum is added in the order in which it is written.
     """
-
-    def decorate(function: Function) -> Function:
-        return compile_loop(function, parallel=parallel, inline=inline, contract=contract)  # type: ignore[no-any-return]
-
-    return decorate
-
-
-#: what is compiled into every loop beside the kernels
-_COMPILED = ("compiled.py", "simd.py", "backends/backend_numba.py")
+    return partial(compile_loop, parallel=parallel, inline=inline, contract=contract)
 
 
 def source_digest() -> str:

@@ -13,10 +13,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from data import places
 from data.errors import BadInput, NothingMeasured, NotStored
 from data.estimate import estimate, minimum_processes, process_log_time
-from data.records import Ceiling, Environment, Machine, Measurement, Process, Run, uuid7
+from data.records import Ceiling, Environment, Machine, Measurement, Run, uuid7
 from data.rundocument import RunDocument, read
 from data.runfile import RunFileWriter
 from data.summary import Key, Summary, summarise
@@ -82,7 +84,13 @@ def execute(wishes: Wishes, observer: Observer) -> Outcome:
     rows = summarise(document)
     stored = _store(job.path, wishes)
     return Outcome(
-        document.run.id, job.path, rows, time.monotonic() - started, stopped, stored, _exit_status(rows, stopped)
+        document.run.id,
+        job.path,
+        rows,
+        time.monotonic() - started,
+        stopped,
+        stored,
+        _exit_status(rows, stopped),
     )
 
 
@@ -100,8 +108,12 @@ def _exit_status(rows: list[Summary], stopped: str) -> int:
 def _held(wishes: Wishes) -> RunDocument | None:
     if wishes.resume is None:
         if wishes.out is not None and wishes.out.exists():
-            raise BadInput(f"{wishes.out} exists; choose another name, or complete it with --resume {wishes.out}")
+            raise BadInput(
+                f"{wishes.out} exists; choose another name, or complete it with --resume {wishes.out}"
+            )
         return None
+    if not wishes.resume.is_file():
+        raise BadInput(f"{wishes.resume} is no file; give the run file that was interrupted")
     document = read(wishes.resume)
     if not document.interrupted:
         raise BadInput(f"{wishes.resume} is complete; there is nothing to resume")
@@ -169,7 +181,13 @@ class _Job:
 
     def _write(self, record: Any) -> None:
         assert self._writer is not None
-        self._writer.write(record)
+        try:
+            self._writer.write(record)
+        except NotStored as error:
+            kept = _rescue(self.path, record)
+            raise NotStored(
+                f"{error}. What was measured is kept at {kept}; complete it with: flopwatch run --resume {kept}"
+            ) from error
 
     def measure(self) -> str:
         """Scout, write the first line, measure, end; return why it stopped."""
@@ -275,9 +293,18 @@ class _Held:
         return self.plan.skipped
 
 
+def _effort(wishes: Wishes) -> Effort:
+    """Return the effort asked for, else that of the profile's name."""
+    return Effort(wishes.effort or ("standard" if wishes.profile == Profile.FULL else wishes.profile))
+
+
+def _effort(wishes: Wishes) -> Effort:
+    """Return the effort asked for, else that of the profile's name."""
+    return Effort(wishes.effort or ("standard" if wishes.profile == Profile.FULL else wishes.profile))
+
+
 def _replication(wishes: Wishes) -> Replication:
-    effort = Effort(wishes.effort) if wishes.effort else Effort(wishes.profile if wishes.profile != "full" else "standard")
-    chosen = EFFORTS[effort]
+    chosen = EFFORTS[_effort(wishes)]
     if wishes.precision is None:
         return chosen
     looks = EFFORTS[Effort.RIGOROUS].looks
@@ -297,7 +324,7 @@ def _precise(replication: Replication) -> Callable[[list[Measurement | Ceiling],
         found = estimate(values, confidence)
         assert found.low is not None
         assert found.high is not None
-        return (found.high / found.low) ** 0.5 - 1 <= precision
+        return bool((found.high / found.low) ** 0.5 - 1 <= precision)
 
     return narrow
 
@@ -319,7 +346,6 @@ def _first_line(
 ) -> Run:
     from runners.environment import flopwatch_facts
 
-    effort = wishes.effort or ("standard" if wishes.profile == "full" else wishes.profile)
     kept = ("profile", "effort", "cases", "variants", "backends", "threads", "precision", "seed")
     return Run(
         id=uuid7(),
@@ -328,7 +354,7 @@ def _first_line(
         machine=machine,
         environment=environment,
         profile=wishes.profile,
-        effort=effort,
+        effort=_effort(wishes),
         seed=wishes.seed,
         command=_command(wishes),
         labels=wishes.labels,
@@ -363,11 +389,22 @@ def _command(wishes: Wishes) -> list[str]:
     return command
 
 
+def _rescue(path: Path, record: Any) -> Path:
+    """Copy a run file that cannot be written any further, with the record that did not fit, to where there is room."""
+    target = Path(tempfile.gettempdir()) / path.name
+    try:
+        target.write_bytes(path.read_bytes() + msgspec.json.encode(record) + b"\n")
+    except OSError:
+        return path
+    return target
+
+
 def _what_differs(before: Environment, now: Environment) -> str:
-    names = sorted(
-        name for name in before.packages.keys() | now.packages.keys() if before.packages.get(name) != now.packages.get(name)
-    )
-    changes = [f"{name} {before.packages.get(name, 'absent')} -> {now.packages.get(name, 'absent')}" for name in names]
+    names = sorted({name for name, _ in before.packages.items() ^ now.packages.items()})
+    changes = [
+        f"{name} {before.packages.get(name, 'absent')} -> {now.packages.get(name, 'absent')}"
+        for name in names
+    ]
     return f" (different: {', '.join(changes[:5])})" if changes else ""
 
 

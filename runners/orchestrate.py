@@ -118,9 +118,7 @@ class Orchestrator:
         self._rng = random.Random()
         self._gate = Gate(budget_s or 60.0 * len(plan.cells))
         self._workers: dict[Group, tuple[Worker, int]] = {}
-        self._finished: set[Key] = {
-            line.key for line in lines.measured if line.status != Status.OK
-        }
+        self._finished: set[Key] = {line.key for line in lines.measured if line.status != Status.OK}
         self._started = time.monotonic()
 
     # -- the story of a run ------------------------------------------------------------------------------------
@@ -141,7 +139,9 @@ class Orchestrator:
         try:
             worker.ready(self.limit_s)
             description = worker.ask(self.limit_s, op="describe") | {"threads": group.threads}
-            with contextlib.suppress(*Broken):  # what breaks here breaks again where it is measured, and is named there
+            with contextlib.suppress(
+                *Broken
+            ):  # what breaks here breaks again where it is measured, and is named there
                 self._compile(group, worker)
             return description
         except Broken as error:
@@ -181,7 +181,9 @@ class Orchestrator:
     # -- what is left ------------------------------------------------------------------------------------------
 
     def _only(self, wanted: Callable[[PlannedCell], bool]) -> dict[Group, list[PlannedCell]]:
-        chosen = {group: [cell for cell in cells if wanted(cell)] for group, cells in self.plan.groups.items()}
+        chosen = {
+            group: [cell for cell in cells if wanted(cell)] for group, cells in self.plan.groups.items()
+        }
         return {group: cells for group, cells in chosen.items() if cells}
 
     def _left(self, block: int) -> dict[Group, list[PlannedCell]]:
@@ -336,14 +338,18 @@ class Orchestrator:
         worker.ask(self.limit_s, op="release")
         for answer in answers:
             first = prepared[answer["index"]]
-            self._write(cells[answer["index"]], index, first | answer, {"load": load, "position": first["position"]})
+            self._write(
+                cells[answer["index"]], index, first | answer, {"load": load, "position": first["position"]}
+            )
 
     # -- lines -------------------------------------------------------------------------------------------------
 
     def _write_failure(self, cell: PlannedCell, index: int, status: Status, reason: str) -> None:
         self._write(cell, index, {"status": status.value, "reason": reason}, {})
 
-    def _write(self, cell: PlannedCell, index: int, answer: dict[str, Any], covariates: dict[str, Any]) -> None:
+    def _write(
+        self, cell: PlannedCell, index: int, answer: dict[str, Any], covariates: dict[str, Any]
+    ) -> None:
         kind = Ceiling if cell.is_ceiling else Measurement
         case, variant, condition, backend, device, threads = cell.key
         work = cell.case.work

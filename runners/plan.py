@@ -1,4 +1,4 @@
-"""What a run measures: cells (case × variant × condition × backend × threads), and those that cannot run, with the reason."""
+"""What a run measures: cells (case × variant × condition × backend × threads), and what cannot run, and why."""
 
 import difflib
 import fnmatch
@@ -101,7 +101,9 @@ def _chosen_cases(profile: Profile, patterns: Sequence[str]) -> list[Case]:
     if patterns:
         chosen = [case for case in cases(tuple(patterns)) if profile in case.profiles]
         if not chosen:
-            raise BadInput(f"no case of profile {profile} matches {' or '.join(patterns)}; leave out --profile")
+            raise BadInput(
+                f"no case of profile {profile} matches {' or '.join(patterns)}; leave out --profile"
+            )
         return chosen
     return [case for case in cases() if profile in case.profiles and case.kernel != _CEILING]
 
@@ -218,7 +220,9 @@ def make_plan(
     counts = _check_threads(threads)
     require_known("backend", backend_names, known)
     chosen = _chosen_cases(profile, case_patterns)
-    require_known("variant", variant_patterns, (variant.name for case in chosen for variant in variants(case)))
+    require_known(
+        "variant", variant_patterns, (variant.name for case in chosen for variant in variants(case))
+    )
     measured = [
         cell
         for cell in _all_cells([case for case in chosen if case.kernel != _CEILING], counts)
@@ -230,7 +234,9 @@ def make_plan(
     ceilings = list({case.id: case for case in (*asked, *needed)}.values())
     limits = [cell for cell in _all_cells(ceilings, counts) if asked or _wanted(cell.variant, profile, ())]
     if not measured and not asked:
-        raise BadInput("no variant fits all of the given case, variant, backend and threads; see flopwatch list")
+        raise BadInput(
+            "no variant fits all of the given case, variant, backend and threads; see flopwatch list"
+        )
     return _divide([*limits, *measured], known)
 
 

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
     from runners.execute import Outcome
 
-__all__ = ["Screen", "print_listing", "print_summary"]
+__all__ = ["Screen", "console", "print_listing", "print_summary"]
 
 _SHOWN_LINES = 12
 #: where output goes to a file or a pipe, no terminal limits it
 _WIDTH_OF_FILES = 180
 
 
-def _console(*, stderr: bool = False) -> "Console":
+def console(*, stderr: bool = False) -> "Console":
+    """Return where to print: as wide as the terminal, or wide enough for every table in a file."""
     from rich.console import Console
 
     stream = sys.stderr if stderr else sys.stdout
@@ -38,7 +39,7 @@ class Screen(Observer):
     def __init__(self, *, quiet: bool = False) -> None:
         """Draw on standard error, so that standard output holds results only; ``quiet`` draws nothing."""
         self._quiet = quiet
-        self._console = _console(stderr=True)
+        self._console = console(stderr=True)
         self._live: Any = None
         self._newest: dict[tuple[Any, ...], tuple[Measured, list[float]]] = {}
         self._started = time.monotonic()
@@ -51,11 +52,15 @@ class Screen(Observer):
         if not self._quiet and self._console.is_terminal:
             from rich.live import Live
 
-            self._live = Live(console=self._console, refresh_per_second=4, transient=True, get_renderable=self._draw)
+            self._live = Live(
+                console=self._console, refresh_per_second=4, transient=True, get_renderable=self._draw
+            )
             self._live.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Leave the terminal as it was."""
         if self._live is not None:
             self._live.stop()
@@ -110,11 +115,14 @@ class Screen(Observer):
 
         table = Table(box=None, pad_edge=False)
         for name in ("case", "variant", "backend", "threads", "time", "processes"):
-            table.add_column(name, justify="right" if name in ("threads", "time", "processes") else "left", no_wrap=True)
+            number = name in ("threads", "time", "processes")
+            table.add_column(name, justify="right" if number else "left", no_wrap=True)
         for line, values in list(self._newest.values())[-_SHOWN_LINES:]:
             typical = format_time(exp(median(values)))
             table.add_row(line.case, line.variant, line.backend, str(line.threads), typical, str(len(values)))
-        return Group(table, ProgressBar(total=max(self._total, 1), completed=self._done, width=60), self._bar())
+        return Group(
+            table, ProgressBar(total=max(self._total, 1), completed=self._done, width=60), self._bar()
+        )
 
 
 def _clock(seconds: float) -> str:
@@ -126,7 +134,7 @@ def print_listing(rows: list[dict[str, Any]]) -> None:
     """Print the workload: one line a case and variant with the backends, then what is missing and how to get it."""
     from rich.table import Table
 
-    console = _console()
+    screen = console()
     table = Table(box=None, pad_edge=False)
     for name in ("case", "variant", "condition", "backends here", "not here"):
         table.add_column(name, overflow="fold")
@@ -137,10 +145,11 @@ def print_listing(rows: list[dict[str, Any]]) -> None:
         here = ", ".join(row["backend"] for row in found if row["available"])
         absent = ", ".join(row["backend"] for row in found if not row["available"])
         table.add_row(case, variant, condition, here, absent)
-    console.print(table)
+    screen.print(table)
     missing = {row["backend"]: row for row in rows if not row["available"]}
     for name, row in missing.items():
-        console.print(f"{name}: {row['reason']}" + (f"; get it with: {row['install']}" if row["install"] else ""), markup=False)
+        how = f"; get it with: {row['install']}" if row["install"] else ""
+        screen.print(f"{name}: {row['reason']}{how}", markup=False)
 
 
 def _measurement(row: Summary) -> dict[str, Any]:
@@ -181,15 +190,15 @@ def print_summary(outcome: "Outcome", *, as_json: bool) -> None:
         return
     from rich.table import Table
 
-    console = _console()
+    screen = console()
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, justify in _COLUMNS:
         table.add_column(name, justify=justify, no_wrap=justify == "right", overflow="fold")  # type: ignore[arg-type]
     ran = [row for row in outcome.rows if row.status not in (Status.UNAVAILABLE, Status.UNSUPPORTED)]
     for row in sorted(ran, key=lambda row: (not row.is_ceiling, row.case, row.threads, row.time_ns or 0)):
         table.add_row(*_columns(row))
-    console.print(table)
-    _print_outcome(console, outcome)
+    screen.print(table)
+    _print_outcome(screen, outcome)
 
 
 _COLUMNS = (
@@ -225,17 +234,19 @@ def _error(row: Summary) -> str:
     return "–" if error is None else f"{error:.1e}"
 
 
-def _print_outcome(console: "Console", outcome: "Outcome") -> None:
+def _print_outcome(screen: "Console", outcome: "Outcome") -> None:
     for row in outcome.rows:
         if row.status in (Status.WRONG, Status.FAILED, Status.TIMEOUT, Status.IMPOSSIBLE):
-            console.print(f"{row.status}: {row.case} {row.variant} on {row.backend}: {row.reason}", markup=False)
+            screen.print(
+                f"{row.status}: {row.case} {row.variant} on {row.backend}: {row.reason}", markup=False
+            )
     absent = Counter(row.backend for row in outcome.rows if row.status == Status.UNAVAILABLE)
     for backend, count in absent.items():
         row = next(row for row in outcome.rows if row.backend == backend and row.status == Status.UNAVAILABLE)
         how = f"; get it with: {row.install}" if row.install else ""
-        console.print(f"{backend} is not here ({count} not run): {row.reason}{how}", markup=False)
+        screen.print(f"{backend} is not here ({count} not run): {row.reason}{how}", markup=False)
     few = sum(1 for row in outcome.rows if row.status == Status.OK and row.low_ns is None)
     if few:
-        console.print(f"{few} without an interval: fewer than 6 processes cannot give one")
-    console.print(f"run {outcome.run}, {_clock(outcome.elapsed_s)} min: {outcome.file}", markup=False)
-    console.print(f"stored: {outcome.stored}", markup=False)
+        screen.print(f"{few} without an interval: fewer than 6 processes cannot give one")
+    screen.print(f"run {outcome.run}, {_clock(outcome.elapsed_s)} min: {outcome.file}", markup=False)
+    screen.print(f"stored: {outcome.stored}", markup=False)

@@ -156,8 +156,8 @@ class Worker:
     def ask(self, limit_s: float, **request: Any) -> dict[str, Any]:
         """Send a request and return its answer.
 
-        Raises :class:`WorkerTimeout`, :class:`WorkerDied` or :class:`WorkerRefused`; ``running`` then says which variant
-        the worker was at.
+        Raises :class:`WorkerTimeout`, :class:`WorkerDied` or :class:`WorkerRefused`; ``running`` then says which
+        variant the worker was at.
         """
         self.running = {}
         self._send(request)

@@ -90,7 +90,9 @@ class Gate:
         self._left_s = 0.1 * budget_s
         self._meter, self._sleep = meter, sleep
 
-    def wait(self, threads: int, pids: Iterable[int], window_s: float = 0.4, limit_s: float = 30.0) -> dict[str, Any]:
+    def wait(
+        self, threads: int, pids: Iterable[int], window_s: float = 0.4, limit_s: float = 30.0
+    ) -> dict[str, Any]:
         """Wait until others use few enough processors; return how long, the load seen, and whether it was quiet."""
         waited_s, own = 0.0, tuple(pids)
         while True:

@@ -141,7 +141,11 @@ def _planned_rounds(subjects: list[Subject], protocol: Protocol) -> int:
 
 
 def run_rounds(
-    subjects: list[Subject], protocol: Protocol, covariates: Covariates, rng: random.Random, rounds: int | None = None
+    subjects: list[Subject],
+    protocol: Protocol,
+    covariates: Covariates,
+    rng: random.Random,
+    rounds: int | None = None,
 ) -> None:
     """Take the samples of all subjects in balanced random rounds, each with its noise probe.
 
@@ -172,7 +176,9 @@ def _clean_rounds(subjects: list[Subject]) -> int:
     return len({round_ for subject in subjects for round_ in subject.round} - dirty)
 
 
-def _rounds(subjects: list[Subject], count: int, covariates: Covariates, rng: random.Random, first: int) -> None:
+def _rounds(
+    subjects: list[Subject], count: int, covariates: Covariates, rng: random.Random, first: int
+) -> None:
     orders: list[list[int]] = []
     for number in range(first, first + count):
         if not orders:

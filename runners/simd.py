@@ -6,6 +6,7 @@ registers.  Values take ``+ - * /``; everything else is a function of this modul
 """
 
 import operator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,6 @@ from runners.backends.backend_numba import library
 __all__ = [
     "LANES",
     "add_exponent",
-    "copysign",
     "exponent_of",
     "fence",
     "fma",
@@ -28,7 +28,6 @@ __all__ = [
     "smallest",
     "splat",
     "splat_at",
-    "sqrt",
     "store",
     "stream",
     "total",
@@ -40,6 +39,11 @@ _types = library("numba.core.types")
 _cgutils = library("numba.core.cgutils")
 _extending = library("numba.extending")
 _templates = library("numba.core.typing.templates")
+
+
+def _intrinsic(typed: Callable[..., Any]) -> Any:
+    """Make a function of compiled code from its types and the instructions that it writes."""
+    return _extending.intrinsic(typed)
 
 
 def _lanes() -> int:
@@ -57,7 +61,7 @@ _FLOATS, _INTS = _ir.VectorType(_FLOAT, LANES), _ir.VectorType(_INT, LANES)
 _EVERY_LANE_FROM_FIRST = _ir.Constant(_INTS, [0] * LANES)
 
 
-class _Vector(_types.Type):  # type: ignore[misc]
+class _Vector(_types.Type):  # type: ignore[misc, name-defined]
     """The type of a vector in Numba's eyes."""
 
     def __init__(self) -> None:
@@ -68,7 +72,7 @@ vector = _Vector()
 
 
 @_extending.register_model(_Vector)
-class _VectorModel(_extending.models.PrimitiveModel):  # type: ignore[misc]
+class _VectorModel(_extending.models.PrimitiveModel):  # type: ignore[misc, name-defined]
     """The same in LLVM's eyes."""
 
     def __init__(self, manager: Any, front_end: Any) -> None:
@@ -106,26 +110,29 @@ def _operation(emit: Any, arity: int) -> Any:
     """Make a function of ``arity`` vectors from the instructions that ``emit(builder, …)`` writes."""
 
     def typed(*_: Any) -> Any:
-        return vector(*[vector] * arity), lambda context, builder, signature, arguments: emit(builder, *arguments)
+        return vector(*[vector] * arity), lambda context, builder, signature, arguments: emit(
+            builder, *arguments
+        )
 
     if arity == 1:
-        return _extending.intrinsic(lambda typing, x: typed())
+        return _intrinsic(lambda typing, x: typed())
     if arity == 2:
-        return _extending.intrinsic(lambda typing, x, y: typed())
-    return _extending.intrinsic(lambda typing, x, y, z: typed())
+        return _intrinsic(lambda typing, x, y: typed())
+    return _intrinsic(lambda typing, x, y, z: typed())
 
 
 def _operator(symbol: Any, method: str) -> None:
     """Let two vectors be joined by an arithmetic operator of Python."""
 
-    class Signature(_templates.ConcreteTemplate):  # type: ignore[misc]
+    class Signature(_templates.ConcreteTemplate):  # type: ignore[misc, name-defined]
         cases = (_templates.signature(vector, vector, vector),)
 
     _templates.infer_global(symbol)(Signature)
 
-    @_extending.lower_builtin(symbol, vector, vector)
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return getattr(builder, method)(*arguments)
+
+    _extending.lower_builtin(symbol, vector, vector)(lower)
 
 
 for _symbol, _method in (
@@ -137,7 +144,7 @@ for _symbol, _method in (
     _operator(_symbol, _method)
 
 
-@_extending.intrinsic
+@_intrinsic
 def load(typing: Any, array: Any, index: Any) -> Any:
     """Load the LANES elements of a contiguous float32 array that start at ``index``."""
 
@@ -162,7 +169,7 @@ def _storing(alignment: int, streaming: bool) -> Any:
 
         return _types.none(array, _types.intp, vector), emit
 
-    return _extending.intrinsic(typed)
+    return _intrinsic(typed)
 
 
 #: ``store(array, index, value)``: into the cache
@@ -171,7 +178,7 @@ store = _storing(4, streaming=False)
 stream = _storing(4 * LANES, streaming=True)
 
 
-@_extending.intrinsic
+@_intrinsic
 def splat_at(typing: Any, array: Any, index: Any) -> Any:
     """Load one element into every lane."""
 
@@ -182,7 +189,7 @@ def splat_at(typing: Any, array: Any, index: Any) -> Any:
     return vector(array, _types.intp), emit
 
 
-@_extending.intrinsic
+@_intrinsic
 def splat(typing: Any, value: Any) -> Any:
     """Put one number into every lane."""
 
@@ -192,7 +199,7 @@ def splat(typing: Any, value: Any) -> Any:
     return vector(value), emit
 
 
-@_extending.intrinsic
+@_intrinsic
 def prefetch(typing: Any, array: Any, index: Any) -> Any:
     """Ask for the cache line of an element that will be read soon."""
 
@@ -208,7 +215,7 @@ def prefetch(typing: Any, array: Any, index: Any) -> Any:
     return _types.none(array, _types.intp), emit
 
 
-@_extending.intrinsic
+@_intrinsic
 def fence(typing: Any) -> Any:
     """Wait until streamed stores are in order with all others."""
 
@@ -220,10 +227,6 @@ def fence(typing: Any) -> Any:
 
 
 fma = _operation(lambda builder, x, y, z: _call(builder, "llvm.fma", x, y, z), 3)
-#: the square root of each lane
-sqrt = _operation(lambda builder, x: _call(builder, "llvm.sqrt", x), 1)
-#: ``copysign(x, y)``: |x| with the sign of y
-copysign = _operation(lambda builder, x, y: _call(builder, "llvm.copysign", x, y), 2)
 
 
 def _larger(builder: Any, x: Any, y: Any) -> Any:
@@ -240,7 +243,7 @@ largest = _operation(_larger, 2)
 smallest = _operation(_smaller, 2)
 
 
-@_extending.intrinsic
+@_intrinsic
 def select_less(typing: Any, x: Any, y: Any, when: Any, otherwise: Any) -> Any:
     """Take ``when`` in the lanes where x < y, ``otherwise`` in the rest (also where one is NaN)."""
 
@@ -292,7 +295,7 @@ def _fold(join: Any) -> Any:
 
         return _types.float32(vector), emit
 
-    return _extending.intrinsic(typed)
+    return _intrinsic(typed)
 
 
 #: the sum of the lanes, as a float32

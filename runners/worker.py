@@ -211,7 +211,10 @@ class Session:
         rng = random.Random(request["order_seed"])
         if subjects:
             run_rounds(subjects, self.protocol, self.covariates, rng, request.get("rounds"))
-        answers = [self._samples(prepared, subject) for prepared, subject in zip(self.prepared, subjects, strict=True)]
+        answers = [
+            self._samples(prepared, subject)
+            for prepared, subject in zip(self.prepared, subjects, strict=True)
+        ]
         return {"variants": answers}
 
     def _samples(self, prepared: Prepared, subject: Subject) -> Answer:

@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 
-class Unsupported(Exception):  # noqa: N818 (a finding, not a fault)
+class Unsupported(Exception):
     """Raised by a builder: this variant cannot run here; the text says why."""
 
 
@@ -219,7 +219,7 @@ def kernels() -> dict[str, Kernel]:
     """All kernels by name: each module in ``runners/kernels`` brings its own as ``KERNELS``.
 
     Files named in the environment variable ``FLOPWATCH_KERNELS`` (separated as in PATH) add to them: each brings
-    ``KERNELS`` or a function ``register(kernels)`` that changes the dictionary.  Raises ImportError that names the file.
+    ``KERNELS`` or a function ``register(kernels)`` that changes the dictionary.  Raises ImportError naming the file.
     """
     import runners.kernels as folder
 
@@ -250,7 +250,8 @@ def _add_kernels(path: Path, found: dict[str, Kernel]) -> None:
 
 def reread_kernels() -> None:
     """Forget the kernel files that were read, so that the next look at them compiles their loops anew."""
-    for name in [name for name in sys.modules if name == "runners.compiled" or name.startswith("runners.kernels.")]:
+    read = ("runners.compiled", "runners.kernels")
+    for name in [name for name in sys.modules if name in read or name.startswith("runners.kernels.")]:
         del sys.modules[name]
     kernels.cache_clear()
 

@@ -1,6 +1,6 @@
 """Overview: what is new, what is wrong, what is fastest, and which machines measured?"""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import streamlit as st
@@ -34,6 +34,12 @@ _FASTEST = """
     FROM latest WHERE machine_id = ? AND status = 'ok'
     QUALIFY row_number() OVER (PARTITION BY case_id ORDER BY time_ns) <= 2
 """
+_PAIRS = """
+    SELECT n.*, p.time_ns AS old_time_ns, p.low_ns AS old_low_ns, p.high_ns AS old_high_ns, p.started AS old_started
+    FROM latest AS n JOIN board AS p ON p.series_id = n.series_id AND p.started < n.started AND p.status = 'ok'
+    WHERE n.run_id = ? AND n.status = 'ok'
+    QUALIFY row_number() OVER (PARTITION BY n.series_id ORDER BY p.started DESC) = 1
+"""
 
 
 def render() -> None:
@@ -43,13 +49,18 @@ def render() -> None:
     if not machines:
         parts.empty()
         return
+    names = reading.machines()
+    if len(names) > 1:
+        filters.enter(PAGE, {"machine": next(iter(names.values()))})
     problems, runs = reading.ask(_PROBLEMS), reading.ask(_RUNS)
     _figures(machines, runs, problems)
     if problems:
         st.subheader("Wrong or failed", anchor=False)
         st.markdown(":gray[These have no time anywhere: without a right answer there is no speed.]")
         parts.problem_list(problems)
-    _fastest()
+    if runs:
+        _moved(runs[0])
+    _fastest(names)
     st.subheader("Machines", anchor=False)
     _stale(machines)
     parts.table(
@@ -70,14 +81,24 @@ def _figures(machines: Sequence[Row], runs: Sequence[Row], problems: Sequence[Ro
         st.metric("Wrong or failed", len(problems), border=True, width=165)
 
 
-def _fastest() -> None:
+def _moved(newest: Row) -> None:
+    """Name what the newest run measured faster or slower than the run before it."""
+    moved = rows.moved(reading.ask(_PAIRS, newest["run_id"]))
+    if not moved:
+        return
+    st.subheader(f"Moved on {texts.escape(newest.get('machine'))} since the run before", anchor=False)
+    st.markdown(
+        ":gray[Intervals of two runs that lie more than 2% apart. What else the machine did can move them, too: "
+        "run it again before you look for the cause.]"
+    )
+    parts.table(moved, tables.MOVED, key="moved", alt="Results that changed between the two newest runs")
+
+
+def _fastest(names: Mapping[str, str]) -> None:
     """Draw the fastest result of each case on one machine, as a share of its ceiling."""
-    names = reading.machines()
-    newest = next(iter(names))
-    machine: str | None = newest
     st.subheader("Fastest of each case", anchor=False)
+    machine: str | None = next(iter(names))
     if len(names) > 1:
-        filters.enter(PAGE, {"machine": names[newest]})
         machine = filters.one("Machine", "machine", list(names), names.__getitem__)
     if machine is None:
         st.info("The link names a machine that is not here. Choose one above.")
@@ -86,13 +107,12 @@ def _fastest() -> None:
     figure = charts.ceiling_shares(best, parts.theme())
     if figure is not None:
         parts.chart(figure, key="shares", alt=charts.describe_shares(best))
-        st.page_link(
-            "views/throughput.py", label="Every backend and variant", query_params={"machine": names[machine]}
-        )
     if best:
         parts.table(
             best, tables.FASTEST, key="fastest", alt="The fastest result of each case and the next one"
         )
+        label = f"All backends and variants on {texts.escape(names[machine])}"
+        st.page_link("views/throughput.py", label=label, query_params={"machine": names[machine]})
     else:
         st.info("This machine has no result that is ok yet.")
 

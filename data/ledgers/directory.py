@@ -7,6 +7,7 @@ a power failure.  Following costs one ``stat`` for each of the 256 folders: only
 import contextlib
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ __all__ = ["DirectoryLedger"]
 #: A folder that changed this recently may change again without a new time stamp (file systems round it).
 _SETTLED_NS = 3_000_000_000
 _ASIDE = "aside"
+_NAME = re.compile(r"[0-9a-f]{64}\.[a-z][a-z-]{0,39}\.jsonl?")
 _ABANDONED_S = 24 * 3600
 
 
@@ -81,7 +83,8 @@ class DirectoryLedger:
         run = self._path(sha256, RUN)
         if run.exists():
             return run
-        return next((self.root / sha256[:2]).glob(f"{sha256}.*"), None)
+        others = (self.root / sha256[:2]).glob(f"{sha256}.*.json")
+        return next((path for path in others if _NAME.fullmatch(path.name)), None)
 
     def find(self, sha256: str) -> Entry | None:
         """Return an entry by its digest, or None."""
@@ -140,7 +143,7 @@ class DirectoryLedger:
         settled = time.time_ns() - changed_ns > _SETTLED_NS
         with os.scandir(shard) as files:
             for file in files:
-                if len(file.name) > 65 and file.name[64] == ".":
+                if _NAME.fullmatch(file.name):
                     found.append(_entry(file.name, file.stat()))
         return changed_ns if settled else None
 

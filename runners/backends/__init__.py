@@ -1,4 +1,4 @@
-"""One file for each library that executes: ``backend_<name>.py`` is the only file that imports it, and does so lazily."""
+"""One file for each library that executes: only ``backend_<name>.py`` imports it, and only when it is used."""
 
 from runners.backends.backend_accelerate import AccelerateBackend
 from runners.backends.backend_blis import BlisBackend

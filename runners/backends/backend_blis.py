@@ -6,6 +6,7 @@ from typing import Any
 
 from runners.arrays import fresh_output
 from runners.backends.distributions import find, version
+from runners.profiles import for_processors
 from runners.workload import Availability, Backend, Job, Variant
 
 __all__ = ["BlisBackend"]
@@ -20,7 +21,7 @@ def _product(job: Job) -> Callable[[], Any]:
 
     def call() -> Any:
         for left, right, out in triples:
-            gemm(left, right, out=out)
+            gemm(left, right, out=out, beta=0.0)
         return c
 
     return call
@@ -34,7 +35,8 @@ class BlisBackend(Backend):
     packages = ("blis",)
     install = "pip install blis"
     operators = tuple(
-        Variant(kernel, "blas", "blis", _product, threads="one") for kernel in ("matmul", "attention-scores")
+        Variant(kernel, "blas", "blis", _product, threads="one", applies=for_processors)
+        for kernel in ("matmul", "attention-scores")
     )
 
     def probe(self) -> Availability:
@@ -52,6 +54,5 @@ class BlisBackend(Backend):
         importlib.import_module("blis.py")
 
     def describe(self) -> dict[str, Any]:
-        """Return version, and the core type that BLIS reports where its wheel can tell."""
-        core = getattr(importlib.import_module("blis.cy"), "get_arch_name", lambda: None)
-        return {"version": version("blis"), "threads": 1, "core": core()}
+        """Return the version; the wheel does not tell which core type it chose."""
+        return {"version": version("blis"), "threads": 1}

@@ -4,7 +4,7 @@ import json
 import platform
 from typing import Any
 
-from runners.backends.files import json_operators
+from runners.backends.files_json import compact_operators
 from runners.profiles import FULL
 from runners.workload import Availability, Backend, Case
 
@@ -29,7 +29,7 @@ class JsonBackend(Backend):
 
     name = "json"
     title = "Python's json module"
-    operators = json_operators("json", "json-compact", _dumps, _loads, profiles=FULL, applies=_is_small)
+    operators = compact_operators("json", _dumps, _loads, profiles=FULL, applies=_is_small)
 
     def probe(self) -> Availability:
         """Say that it is always there."""

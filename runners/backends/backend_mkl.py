@@ -12,14 +12,16 @@ from runners.workload import Availability
 __all__ = ["MklBackend"]
 
 
-def _installed(distribution: str, name: str) -> Path | None:
-    """Return the path of the file that an installed distribution calls ``name…``, or None."""
+def _shared_library(distribution: str, name: str) -> Path | None:
+    """Return the path of the shared library ``name…`` of an installed distribution, or None."""
     try:
         files = importlib.metadata.files(distribution) or []
     except importlib.metadata.PackageNotFoundError:
         return None
-    paths = sorted(Path(str(file.locate())).resolve() for file in files if file.name.startswith(name))
-    return next((path for path in paths if path.exists()), None)
+    kinds = (".so", ".dylib", ".dll")
+    named = [file for file in files if file.name.removeprefix("lib").startswith(name)]
+    shared = [file for file in named if any(kind in file.name for kind in kinds)]
+    return next((path for file in shared if (path := Path(str(file.locate())).resolve()).exists()), None)
 
 
 class MklBackend(CblasBackend):
@@ -34,9 +36,13 @@ class MklBackend(CblasBackend):
     def probe(self) -> Availability:
         """Look for the library among the installed files; nothing is loaded."""
         if version("mkl") is None:
-            return Availability(False, "the Python package mkl is not installed (it exists for x86-64)", self.install)
-        if _installed("mkl", "libmkl_rt.") is None and _installed("mkl", "mkl_rt.") is None:
-            return Availability(False, "the installed package mkl has no file mkl_rt", f"{self.install} --force-reinstall")
+            return Availability(
+                False, "the Python package mkl is not installed (it exists for x86-64)", self.install
+            )
+        if _shared_library("mkl", "mkl_rt.") is None:
+            return Availability(
+                False, "the installed package mkl has no file mkl_rt", f"{self.install} --force-reinstall"
+            )
         return Availability(True)
 
     def settings(self, threads: int) -> dict[str, str]:
@@ -45,12 +51,14 @@ class MklBackend(CblasBackend):
 
     def locate(self) -> Path:
         """Return the single dynamic library; the OpenMP runtime that it needs is loaded first, for all to see."""
-        runtime = _installed("intel-openmp", "libiomp5.")
+        runtime = _shared_library("intel-openmp", "iomp5")
         if runtime is not None:
             ctypes.CDLL(str(runtime), mode=ctypes.RTLD_GLOBAL)
-        path = _installed("mkl", "libmkl_rt.") or _installed("mkl", "mkl_rt.")
+        path = _shared_library("mkl", "mkl_rt.")
         if path is None:
-            raise FileNotFoundError(f"the package mkl has no library mkl_rt: {self.install} --force-reinstall")
+            raise FileNotFoundError(
+                f"the package mkl has no library mkl_rt: {self.install} --force-reinstall"
+            )
         return path
 
     def set_threads(self, threads: int) -> None:

@@ -138,7 +138,9 @@ class MlxBackend(Backend):
         facts: dict[str, Any] = {"version": version("mlx"), "device": self.device, "threads": None}
         if self.device == "cpu":
             facts["representative"] = False
-            facts["note"] = "MLX on a processor is a check that it computes: its speed says nothing about Metal"
+            facts["note"] = (
+                "MLX on a processor is a check that it computes: its speed says nothing about Metal"
+            )
         facts["omp_num_threads"] = os.environ.get("OMP_NUM_THREADS")
         return facts
 

@@ -41,6 +41,8 @@ def compile_loop(function: Callable[..., Any], *, parallel: bool, inline: bool, 
         nogil=True,
         parallel=parallel,
         forceinline=inline,
+        no_cpython_wrapper=inline,
+        no_cfunc_wrapper=True,
         error_model="numpy",
         fastmath={"contract"} if contract else False,
     )(function)

@@ -1,11 +1,11 @@
 """NumPy: its operators, and the BLAS that its wheel brings."""
 
-import importlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from runners.backends.backend_safetensors import save as save_safetensors
 from runners.backends.files import file_operators, load_one_operators, load_operators, map_safetensors
 from runners.backends.operators_numpy import OPERATORS
 from runners.profiles import STANDARD
@@ -29,10 +29,6 @@ def _load_one_npz(path: Path, name: str) -> Any:
         return archive[name]
 
 
-def _save_safetensors(tensors: dict[str, Any], path: Path) -> None:
-    importlib.import_module("safetensors.numpy").save_file(tensors, path)
-
-
 def _map_one(path: Path, name: str) -> Any:
     return map_safetensors(path)[name]
 
@@ -48,8 +44,8 @@ class NumpyBackend(Backend):
         *OPERATORS,
         *file_operators("numpy", "npz", _save_npz, _load_npz, profiles=STANDARD),
         *load_one_operators("numpy", "npz", _save_npz, _load_one_npz),
-        *load_operators("numpy", "safetensors-mmap", _save_safetensors, map_safetensors),
-        *load_one_operators("numpy", "safetensors-mmap", _save_safetensors, _map_one),
+        *load_operators("numpy", "safetensors-mmap", save_safetensors, map_safetensors),
+        *load_one_operators("numpy", "safetensors-mmap", save_safetensors, _map_one),
     )
 
     def probe(self) -> Availability:

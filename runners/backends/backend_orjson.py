@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 from runners.backends.distributions import find, version
-from runners.backends.files import json_operators
+from runners.backends.files_json import compact_operators, pretty_operators
 from runners.profiles import STANDARD
 from runners.workload import Availability, Backend
 
@@ -16,18 +16,26 @@ def _dumps(array: Any) -> bytes:
     return orjson.dumps(array, option=orjson.OPT_SERIALIZE_NUMPY)  # type: ignore[no-any-return]
 
 
+def _dumps_indented(entry: Any) -> bytes:
+    orjson = importlib.import_module("orjson")
+    return orjson.dumps(entry, option=orjson.OPT_SERIALIZE_NUMPY | orjson.OPT_INDENT_2)  # type: ignore[no-any-return]
+
+
 def _loads(text: memoryview) -> Any:
     return importlib.import_module("orjson").loads(text)
 
 
 class OrjsonBackend(Backend):
-    """Compact JSON, one tensor a line inside one object."""
+    """Tensors as JSON, written tensor by tensor."""
 
     name = "orjson"
-    title = "orjson, compact JSON"
+    title = "orjson"
     packages = ("orjson",)
     install = "pip install orjson"
-    operators = json_operators("orjson", "json-compact", _dumps, _loads, profiles=STANDARD)
+    operators = (
+        *pretty_operators("orjson", _dumps_indented, _loads, profiles=STANDARD),
+        *compact_operators("orjson", _dumps, _loads, profiles=STANDARD),
+    )
 
     def probe(self) -> Availability:
         """Look for the installed distribution; nothing is imported."""

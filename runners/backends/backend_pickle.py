@@ -1,6 +1,6 @@
 """Python's pickle, protocol 5.  Only files that this process wrote itself are ever loaded."""
 
-import pickle  # noqa: S403 (measured, never fed with foreign files)
+import pickle
 import platform
 from pathlib import Path
 from typing import Any

@@ -8,14 +8,15 @@ from runners.backends.distributions import find, version
 from runners.backends.files import file_operators, load_one_operators
 from runners.workload import Availability, Backend
 
-__all__ = ["SafetensorsBackend"]
+__all__ = ["SafetensorsBackend", "save"]
 
 
 def _library() -> Any:
     return importlib.import_module("safetensors.numpy")
 
 
-def _save(tensors: dict[str, Any], path: Path) -> None:
+def save(tensors: dict[str, Any], path: Path) -> None:
+    """Write arrays by their names into one file."""
     _library().save_file(tensors, path)
 
 
@@ -36,8 +37,8 @@ class SafetensorsBackend(Backend):
     packages = ("safetensors",)
     install = "pip install safetensors"
     operators = (
-        *file_operators("safetensors", "safetensors", _save, _load),
-        *load_one_operators("safetensors", "safetensors", _save, _load_one),
+        *file_operators("safetensors", "safetensors", save, _load),
+        *load_one_operators("safetensors", "safetensors", save, _load_one),
     )
 
     def probe(self) -> Availability:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from runners.arrays import fresh_output
+from runners.profiles import for_processors
 from runners.workload import Backend, Job, Ready, Variant
 
 __all__ = ["CblasBackend", "cblas_operators"]
@@ -88,12 +89,13 @@ def _product(job: Job) -> Ready:
     library = job.backend
     assert isinstance(library, CblasBackend)
     call = library.multiplication(a, b, c) if a.ndim == 2 else library.batch_multiplication(a, b, c)
-    return Ready(call, result=lambda _, alive=(a, b, c): alive[2])
+    operands = (a, b, c)
+    return Ready(call, result=lambda _: operands[2])
 
 
 def cblas_operators(backend: str) -> tuple[Variant, ...]:
     """Return the matrix products of a CBLAS library, one of ``cblas_sgemm`` and one of its batched form."""
     return (
-        Variant("matmul", "blas", backend, _product),
+        Variant("matmul", "blas", backend, _product, applies=for_processors),
         Variant("attention-scores", "blas", backend, _product),
     )

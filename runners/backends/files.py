@@ -4,7 +4,7 @@ import json
 import os
 import struct
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +15,12 @@ from runners.profiles import STANDARD
 from runners.workload import Job, Ready, Unsupported, Variant
 
 __all__ = [
+    "Tensors",
     "file_operators",
-    "json_lines",
-    "json_operators",
     "load_one_operators",
     "load_operators",
     "map_safetensors",
-    "read_some_json",
     "save_operators",
-    "write_json",
 ]
 
 Tensors = dict[str, Any]
@@ -83,7 +80,9 @@ class _Loading:
         self.load, self.cold, self.memory = load, job.condition == "cold", FirstCallMemory()
         self.cached: float | None = None
         if self.cold and not hasattr(os, "posix_fadvise"):
-            raise Unsupported("this system has no posix_fadvise, so the page cache cannot be told to forget a file")
+            raise Unsupported(
+                "this system has no posix_fadvise, so the page cache cannot be told to forget a file"
+            )
         if not self.path.exists():
             aside = self.path.with_suffix(f".{os.getpid()}")
             save(job.inputs["tensors"], aside)
@@ -155,7 +154,9 @@ def _under(
     )
 
 
-def save_operators(backend: str, name: str, save: Save, read_back: Load, **options: Any) -> tuple[Variant, ...]:
+def save_operators(
+    backend: str, name: str, save: Save, read_back: Load, **options: Any
+) -> tuple[Variant, ...]:
     """Return saving into the page cache (``warm``) and onto the disk (``fsync``)."""
     return _under("save", name, backend, _saver(name, save, read_back), ("warm", "fsync"), options)
 
@@ -167,10 +168,14 @@ def load_operators(backend: str, name: str, save: Save, load: Load, **options: A
 
 def file_operators(backend: str, name: str, save: Save, load: Load, **options: Any) -> tuple[Variant, ...]:
     """Return saving and loading with the same library, each under its two conditions."""
-    return save_operators(backend, name, save, load, **options) + load_operators(backend, name, save, load, **options)
+    return save_operators(backend, name, save, load, **options) + load_operators(
+        backend, name, save, load, **options
+    )
 
 
-def load_one_operators(backend: str, name: str, save: Save, load_one: LoadOne, **options: Any) -> tuple[Variant, ...]:
+def load_one_operators(
+    backend: str, name: str, save: Save, load_one: LoadOne, **options: Any
+) -> tuple[Variant, ...]:
     """Return the lazy load of one tensor, from the page cache and from the disk."""
     return _under("lazy-load", name, backend, _one_loader(name, save, load_one), ("warm", "cold"), options)
 
@@ -194,58 +199,3 @@ def map_safetensors(path: Path) -> Tensors:
         start, end = entry["data_offsets"]
         tensors[name] = data[start:end].view(np.float32).reshape(entry["shape"])
     return tensors
-
-
-def write_json(tensors: Tensors, path: Path, dumps: Callable[[Any], bytes]) -> None:
-    """Write one JSON object with one tensor a line, so that no more than one tensor is ever held as text."""
-    with path.open("wb") as file:
-        separator = b"{"
-        for name, tensor in tensors.items():
-            file.write(separator + json.dumps(name).encode() + b":")
-            file.write(dumps(tensor))
-            separator = b",\n"
-        file.write(b"}")
-
-
-def json_lines(path: Path) -> Iterator[tuple[str, memoryview]]:
-    """Yield name and JSON text of each tensor of a file of :func:`write_json`."""
-    with path.open("rb") as file:
-        for line in file:
-            colon = line.index(b":")
-            end = len(line) - (2 if line.endswith(b"\n") else 1)
-            yield json.loads(line[line.index(b'"') : colon]), memoryview(line)[colon + 1 : end]
-
-
-def read_some_json(path: Path) -> dict[str, Any]:
-    """Read back, with Python's own parser, the vectors and the first square matrix; None stands for all others."""
-    tensors: dict[str, Any] = {}
-    square = False
-    for name, text in json_lines(path):
-        is_vector = text[1:2] != b"["
-        if is_vector or (name.endswith(".q") and not square):
-            square = square or not is_vector
-            tensors[name] = np.array(json.loads(bytes(text)), np.float32)
-        else:
-            tensors[name] = None
-    return tensors
-
-
-def json_operators(
-    backend: str, name: str, dumps: Callable[[Any], bytes], loads: Callable[[memoryview], Any], **options: Any
-) -> tuple[Variant, ...]:
-    """Return saving, loading and lazy loading for a library that turns one array into JSON and JSON into lists."""
-
-    def save(tensors: Tensors, path: Path) -> None:
-        write_json(tensors, path, dumps)
-
-    def load(path: Path) -> Tensors:
-        return {name: np.array(loads(text), np.float32) for name, text in json_lines(path)}
-
-    def load_one(path: Path, wanted: str) -> Any:
-        return next(np.array(loads(text), np.float32) for name, text in json_lines(path) if name == wanted)
-
-    return (
-        *save_operators(backend, name, save, read_some_json, **options),
-        *load_operators(backend, name, save, load, **options),
-        *load_one_operators(backend, name, save, load_one, **options),
-    )

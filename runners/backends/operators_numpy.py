@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from runners.arrays import fresh_output
-from runners.profiles import STANDARD
+from runners.profiles import STANDARD, for_processors
 from runners.workload import Job, Ready, Variant
 
 __all__ = ["OPERATORS"]
@@ -174,7 +174,11 @@ def _attend_one(q: Any, keys: Any, values: Any, heads: int) -> Any:
 def _decode(job: Job, cached: bool) -> Callable[[], Any]:
     x, prefix, heads = (job.inputs[name] for name in ("x", "prefix", "heads"))
     wq, wk, wv, wo = (job.inputs[name] for name in ("wq", "wk", "wv", "wo"))
-    keys, values, output = fresh_output(x.shape), fresh_output(x.shape), fresh_output((len(x) - prefix, len(wq)))
+    keys, values, output = (
+        fresh_output(x.shape),
+        fresh_output(x.shape),
+        fresh_output((len(x) - prefix, len(wq))),
+    )
     np.matmul(x[:prefix], wk, out=keys[:prefix])
     np.matmul(x[:prefix], wv, out=values[:prefix])
 
@@ -226,7 +230,15 @@ def _profiles(kernel: str, name: str, condition: str) -> frozenset[str] | None:
 
 
 OPERATORS = tuple(
-    Variant(kernel, name, "numpy", build, condition, profiles=_profiles(kernel, name, condition))
+    Variant(
+        kernel,
+        name,
+        "numpy",
+        build,
+        condition,
+        applies=for_processors,
+        profiles=_profiles(kernel, name, condition),
+    )
     for kernel, name, build, conditions in _ROWS
     for condition in conditions
 )

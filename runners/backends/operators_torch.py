@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from runners.arrays import fresh_output
-from runners.profiles import STANDARD
+from runners.profiles import STANDARD, for_processors
 from runners.workload import Job, Ready, Variant
 
 __all__ = ["OPERATORS"]
@@ -173,7 +173,15 @@ def _profiles(name: str, condition: str, conditions: tuple[str, ...]) -> frozens
 
 
 OPERATORS = tuple(
-    Variant(kernel, name, "torch", build, condition, profiles=_profiles(name, condition, conditions))
+    Variant(
+        kernel,
+        name,
+        "torch",
+        build,
+        condition,
+        applies=for_processors,
+        profiles=_profiles(name, condition, conditions),
+    )
     for kernel, name, build, conditions in _ROWS
     for condition in conditions
 )

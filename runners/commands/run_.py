@@ -21,18 +21,38 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = _EPILOG
     add = parser.add_argument
-    add("--profile", choices=[profile.value for profile in Profile], help="which cases (default: quick, or all that --case names)")
-    add("--effort", choices=[effort.value for effort in Effort], help="how many processes replicate each case (default: that of the profile)")
-    add("--case", action="append", default=[], metavar="GLOB", help="only these cases (of all, or of --profile)")
+    profiles, efforts = [profile.value for profile in Profile], [effort.value for effort in Effort]
+    add("--profile", choices=profiles, help="which cases (default: quick, or all that --case names)")
+    add("--effort", choices=efforts, help="how many processes replicate each case (default: the profile's)")
+    add(
+        "--case",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="only these cases (of all, or of --profile)",
+    )
     add("--variant", action="append", default=[], metavar="GLOB", help="only these variants")
     add("--backend", action="append", default=[], metavar="NAME", help="only these backends")
-    add("--threads", action="append", default=[], type=int, metavar="N", help="thread counts (default: 1 and all cores)")
+    add(
+        "--threads",
+        action="append",
+        default=[],
+        type=int,
+        metavar="N",
+        help="thread counts (default: 1 and cores)",
+    )
     add("--precision", type=_share, metavar="2%", help="stop a case when its interval is this narrow")
     add("--budget", type=_duration, metavar="10m", help="start no further block after this time (s, m or h)")
     add("--seed", type=int, default=0, metavar="N", help="seed of the inputs (default: 0)")
     add("--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="kept with the run")
     add("--machine", metavar="NAME", help="a name for this machine (default: its host name)")
-    add("--limit", type=_duration, default=300.0, metavar="5m", help="kill a process that does not answer in this time")
+    add(
+        "--limit",
+        type=_duration,
+        default=300.0,
+        metavar="5m",
+        help="kill a process that does not answer in this time",
+    )
     add("--out", type=Path, metavar="FILE", help="write the run file here (default: runs/ in the home)")
     add("--resume", type=Path, metavar="FILE", help="complete an interrupted run file")
     add("--no-store", action="store_true", help="keep the run file only")
@@ -50,7 +70,9 @@ def _share(text: str) -> float:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", text.strip())
     value = float(match[1]) / (100 if match[2] else 1) if match else 0.0
     if not 0.0005 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no precision; write for example 2% or 0.02 (0.05% to 99%)")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no precision; write for example 2% or 0.02 (0.05% to 99%)"
+        )
     return value
 
 
@@ -67,7 +89,11 @@ def main(options: argparse.Namespace) -> int:
     from runners.execute import Wishes, execute
     from runners.printing import Screen, print_summary
 
-    chosen = [name for name in ("profile", "effort", "case", "variant", "backend", "threads") if getattr(options, name)]
+    chosen = [
+        name
+        for name in ("profile", "effort", "case", "variant", "backend", "threads")
+        if getattr(options, name)
+    ]
     if options.resume and chosen:
         raise BadInput(f"--resume completes what the file planned; leave out --{chosen[0]}")
     if not 0 <= options.seed < 2**32:

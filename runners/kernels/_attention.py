@@ -1,8 +1,9 @@
 """Attention without an array of all scores: tiles of scores, an online softmax, and the second product at once.
 
-The online softmax is that of Milakov and Gimelshein (arXiv 1805.02867), its use over tiles that of FlashAttention (Dao et
-al., arXiv 2205.14135).  Scores stand transposed, one row for each key: then the maximum, the exponentials and the sum of
-24 queries (3 vectors of 8) run side by side in the lanes, and a row of exponentials is what the second product broadcasts.
+The online softmax is that of Milakov and Gimelshein (arXiv 1805.02867), its use over tiles that of FlashAttention
+(Dao et al., arXiv 2205.14135).  Scores stand transposed, one row for each key: then the maximum, the exponentials and
+the sum of 24 queries (3 vectors of 8) run side by side in the lanes, and a row of exponentials is what the second
+product broadcasts.
 """
 
 from typing import Any
@@ -77,7 +78,20 @@ def _put_scores(scores: Any, at: Any, a: Any, b: Any, c: Any) -> None:
 def _score_tile(width: Any, k: Any, k_at: Any, q: Any, q_at: Any, scores: Any, at: Any) -> None:
     """Scores of 4 keys and 3 vectors of queries."""
     zero = simd.splat(f4(0))
-    a0, b0, c0, a1, b1, c1, a2, b2, c2, a3, b3, c3 = zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero
+    a0, b0, c0, a1, b1, c1, a2, b2, c2, a3, b3, c3 = (
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+    )
     for i in range(width):
         start = q_at + i * _QUERIES
         a, b, c = simd.load(q, start), simd.load(q, start + LANES), simd.load(q, start + 2 * LANES)
@@ -181,7 +195,17 @@ def _attend_sliver(
 
 @compiled()
 def _attend_block(
-    q: Any, q_at: Any, valid: Any, first_query: Any, length: Any, width: Any, k: Any, v: Any, out: Any, causal: Any, own: Any
+    q: Any,
+    q_at: Any,
+    valid: Any,
+    first_query: Any,
+    length: Any,
+    width: Any,
+    k: Any,
+    v: Any,
+    out: Any,
+    causal: Any,
+    own: Any,
 ) -> None:
     """Let a block of queries attend to all its keys and write its answer."""
     queries, own = own[: _QUERY_BLOCK * width], own[_QUERY_BLOCK * width :]
@@ -206,7 +230,9 @@ def _attend_block(
 
 
 @compiled(parallel=True)
-def attend(q: Any, k: Any, v: Any, out: Any, width: Any, keys: Any, values: Any, scratch: Any, causal: Any) -> None:
+def attend(
+    q: Any, k: Any, v: Any, out: Any, width: Any, keys: Any, values: Any, scratch: Any, causal: Any
+) -> None:
     """Attention of flat Q, K and V with [heads, length, width] elements, as many threads as ``scratch`` has rows.
 
     ``width`` must be a multiple of two vectors.  First all threads pack the keys and values, then each takes its part

@@ -32,7 +32,9 @@ def compare(result: Any, reference: Any, tolerance: float, scale: Any, message: 
     """
     result = np.asarray(result)
     if result.dtype != np.float32 or result.shape != reference.shape:
-        raise TypeError(f"expected float32 {reference.shape}, the call returned {result.dtype} {result.shape}")
+        raise TypeError(
+            f"expected float32 {reference.shape}, the call returned {result.dtype} {result.shape}"
+        )
     finite = np.isfinite(reference)
     with np.errstate(invalid="ignore", over="ignore"):
         same = (result == reference) | (np.isnan(result) & np.isnan(reference))

@@ -16,7 +16,9 @@ _COLUMNS = 8 * LANES
 
 
 @compiled()
-def _project(x: Any, x_at: Any, inputs: Any, matrix: Any, columns: Any, first: Any, count: Any, y: Any, y_at: Any) -> None:
+def _project(
+    x: Any, x_at: Any, inputs: Any, matrix: Any, columns: Any, first: Any, count: Any, y: Any, y_at: Any
+) -> None:
     """y = x·M for ``count`` columns (a multiple of 8 vectors, or of one) of a flat matrix [inputs, columns]."""
     zero = simd.splat(f4(0))
     for column in range(0, count // _COLUMNS * _COLUMNS, _COLUMNS):
@@ -48,7 +50,9 @@ def _project(x: Any, x_at: Any, inputs: Any, matrix: Any, columns: Any, first: A
 
 
 @compiled()
-def _attend_one(q: Any, q_at: Any, k: Any, v: Any, at: Any, stride: Any, length: Any, width: Any, weights: Any, y: Any) -> None:
+def _attend_one(
+    q: Any, q_at: Any, k: Any, v: Any, at: Any, stride: Any, length: Any, width: Any, weights: Any, y: Any
+) -> None:
     """y[q_at…] = softmax(q·Kᵀ/√width)·V for one query and ``length`` keys, ``stride`` apart from ``at`` on."""
     scale, top = f4(1) / np.sqrt(f4(width)), f4(-np.inf)
     for key in range(length):
@@ -74,7 +78,10 @@ def _attend_one(q: Any, q_at: Any, k: Any, v: Any, at: Any, stride: Any, length:
         for key in range(length):
             w, start = simd.splat_at(weights, key), at + key * stride + column
             a, b = simd.fma(w, simd.load(v, start), a), simd.fma(w, simd.load(v, start + LANES), b)
-            c, d = simd.fma(w, simd.load(v, start + 2 * LANES), c), simd.fma(w, simd.load(v, start + 3 * LANES), d)
+            c, d = (
+                simd.fma(w, simd.load(v, start + 2 * LANES), c),
+                simd.fma(w, simd.load(v, start + 3 * LANES), d),
+            )
         simd.store(y, q_at + column, a * inverse)
         simd.store(y, q_at + column + LANES, b * inverse)
         simd.store(y, q_at + column + 2 * LANES, c * inverse)
@@ -127,7 +134,9 @@ def _recompute(x: Any, rows: Any, w_k: Any, w_v: Any, keys: Any, values: Any, mo
 
 
 @compiled()
-def decode_cached(x: Any, prefix: Any, heads: Any, weights: Any, cache: Any, token: Any, out: Any, threads: Any) -> None:
+def decode_cached(
+    x: Any, prefix: Any, heads: Any, weights: Any, cache: Any, token: Any, out: Any, threads: Any
+) -> None:
     """Decode the tokens after the prefix one at a time; the cache holds the prefix and gains a row a step."""
     w_q, w_k, w_v, w_o = weights
     keys, values, _ = cache

@@ -1,7 +1,7 @@
 """Loops over the elements of flat arrays: scalar ones, and ones over vectors.
 
-Numba caches functions that stand in a file, not those that another function makes: so each operation has its three loops
-written out, and they share one body that takes the operation as an argument.
+Numba caches functions that stand in a file, not those that another function makes: so each operation has its three
+loops written out, and they share one body that takes the operation as an argument.
 """
 
 import math

@@ -11,7 +11,17 @@ import numpy as np
 
 from runners.compiled import LANES, compiled, prange, simd
 
-__all__ = ["TILE_COLUMNS", "TILE_ROWS", "blocked", "grid", "multiply", "naive", "naive_parallel", "tile", "workspace"]
+__all__ = [
+    "TILE_COLUMNS",
+    "TILE_ROWS",
+    "blocked",
+    "grid",
+    "multiply",
+    "naive",
+    "naive_parallel",
+    "tile",
+    "workspace",
+]
 
 #: a tile of C is 6 rows of 2 vectors: 12 accumulators, 2 vectors of B and a broadcast fill 16 registers
 TILE_ROWS = 6
@@ -72,13 +82,28 @@ def _put_row(c: Any, at: Any, low: Any, high: Any, add: Any) -> None:
 
 
 @compiled(inline=True)
-def tile(depth: Any, a: Any, a_at: Any, a_step: Any, b: Any, b_at: Any, c: Any, c_at: Any, stride: Any, add: Any) -> None:
+def tile(
+    depth: Any, a: Any, a_at: Any, a_step: Any, b: Any, b_at: Any, c: Any, c_at: Any, stride: Any, add: Any
+) -> None:
     """C[6, 2 vectors] = A·B, or added to C.
 
     For each k, A holds 6 numbers side by side, ``a_step`` apart from those of the next k, and B holds 2 vectors.
     """
     zero = simd.splat(np.float32(0))
-    l0, h0, l1, h1, l2, h2, l3, h3, l4, h4, l5, h5 = zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero, zero
+    l0, h0, l1, h1, l2, h2, l3, h3, l4, h4, l5, h5 = (
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+        zero,
+    )
     for k in range(depth):
         at = a_at + k * a_step
         low, high = simd.load(b, b_at + k * TILE_COLUMNS), simd.load(b, b_at + k * TILE_COLUMNS + LANES)
@@ -139,7 +164,16 @@ def pack_b(b: Any, at: Any, stride: Any, depth: Any, columns: Any, out: Any, out
 
 @compiled()
 def _edge_tile(
-    depth: Any, a: Any, a_at: Any, b: Any, b_at: Any, c: Any, c_at: Any, stride: Any, valid: Any, accumulate: Any
+    depth: Any,
+    a: Any,
+    a_at: Any,
+    b: Any,
+    b_at: Any,
+    c: Any,
+    c_at: Any,
+    stride: Any,
+    valid: Any,
+    accumulate: Any,
 ) -> None:
     """Compute a tile that reaches over the edge of C aside, and copy the part that is inside."""
     aside = np.empty(TILE_ROWS * TILE_COLUMNS, np.float32)

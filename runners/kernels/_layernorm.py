@@ -89,7 +89,15 @@ def _scale_row(x: Any, y: Any, at: Any, moments: Any, gamma: Any, beta: Any, str
 
 @compiled(parallel=True)
 def normalise_rows(
-    x: Any, y: Any, gamma: Any, beta: Any, epsilon: Any, reciprocal: Any, threads: Any, single_pass: Any, streaming: Any
+    x: Any,
+    y: Any,
+    gamma: Any,
+    beta: Any,
+    epsilon: Any,
+    reciprocal: Any,
+    threads: Any,
+    single_pass: Any,
+    streaming: Any,
 ) -> None:
     """Normalise all rows of flat arrays; a row is as wide as gamma, a multiple of 4·LANES."""
     width = gamma.size

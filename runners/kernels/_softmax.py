@@ -1,4 +1,4 @@
-"""Softmax of the rows of a matrix over vectors, in place of three arrays: maximum, exponentials with their sum, scaling."""
+"""Softmax of the rows of a matrix: the maximum, the exponentials with their sum, the scaling."""
 
 from typing import Any
 

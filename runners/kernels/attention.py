@@ -1,7 +1,7 @@
 """Multi-head attention softmax(Q·Kᵀ/√d)·V in float32, full and causal.
 
-FLOP: 4·h·s²·d for the two products, half of it if causal; the softmax is not counted (the convention of the FlashAttention
-papers, arXiv 2205.14135 and 2307.08691).
+FLOP: 4·h·s²·d for the two products, half of it if causal; the softmax is not counted (the convention of the
+FlashAttention papers, arXiv 2205.14135 and 2307.08691).
 """
 
 from typing import Any
@@ -85,10 +85,11 @@ def _fused(job: Job) -> Ready:
     heads, length, width = shape["heads"], shape["length"], shape["width"]
     spaces = loops.workspace(heads, length, width, job.threads)
     output = fresh_output((heads, length, width))
+    attend: Any = loops.attend
     flat = [job.inputs[name].reshape(-1) for name in "qkv"] + [output.reshape(-1)]
 
     def call() -> Any:
-        loops.attend(*flat, width, *spaces, shape["causal"])
+        attend(*flat, width, *spaces, shape["causal"])
         return output
 
     return Ready(call, attributes=lambda: {"scratch_bytes": sum(space.nbytes for space in spaces)})

@@ -16,8 +16,8 @@ from runners.arrays import fresh_output, normal
 from runners.compiled import LANES
 from runners.kernels import _limits as loops
 from runners.kernels._checking import UNIT, compare
-from runners.profiles import QUICK, SMOKE, STANDARD
 from runners.memory import forget_cached
+from runners.profiles import QUICK, SMOKE, STANDARD
 from runners.workload import Case, Check, Job, Kernel, Ready, Unsupported, Work
 
 __all__ = ["KERNELS"]
@@ -106,9 +106,10 @@ def _inputs(case: Case, seed: int) -> dict[str, Any]:
 
 def _check(case: Case, inputs: dict[str, Any], result: Any) -> Check:
     """Copies and files must be equal; a triad rounds once; chains must have gone to their common end."""
-    kind, first = case.shape["kind"], inputs.get("first")
+    kind = case.shape["kind"]
     if kind == "fma":
         return _check_chains(result)
+    first = inputs["first"]
     if kind != "triad":
         equal = bool(np.array_equal(first, result))
         return Check(equal, 0.0 if equal else np.inf, 0.0 if equal else np.inf, 0.0)
@@ -210,7 +211,9 @@ def _write(job: Job) -> Ready:
 
 def _read(job: Job) -> Ready:
     if job.condition == "cold" and not hasattr(os, "posix_fadvise"):
-        raise Unsupported("this system has no posix_fadvise, so the page cache cannot be told to forget a file")
+        raise Unsupported(
+            "this system has no posix_fadvise, so the page cache cannot be told to forget a file"
+        )
     raw, target = _RawFile(job), fresh_output(job.inputs["first"].shape)
     raw.write()
     return Ready(lambda: raw.read(target), before=raw.forget)
@@ -222,6 +225,8 @@ _ceiling.variant("regular", "numba", applies=_is("copy", "triad"), store="regula
 _ceiling.variant("streaming", "numba", applies=_is("copy", "triad"), store="streaming")(_streaming)
 for _kind, _build, _slow in (("write", _write, "fsync"), ("read", _read, "cold")):
     _ceiling.variant("raw", "numpy", condition="warm", threads="one", applies=_is(_kind))(_build)
-    _ceiling.variant("raw", "numpy", condition=_slow, threads="one", applies=_is(_kind), profiles=STANDARD)(_build)
+    _ceiling.variant("raw", "numpy", condition=_slow, threads="one", applies=_is(_kind), profiles=STANDARD)(
+        _build
+    )
 
 KERNELS = (_ceiling,)

@@ -42,7 +42,10 @@ def _case(prefix: int, profiles: frozenset[str]) -> Case:
 def _inputs(case: Case, seed: int) -> dict[str, Any]:
     """Return x [prefix + tokens, 512] from normal(0, 1) and four weights [512, 512] from normal(0, 1/√512)."""
     rows = case.shape["prefix"] + case.shape["tokens"]
-    weights = {name: normal((_MODEL, _MODEL), seed + n, _MODEL**-0.5) for n, name in enumerate(("wq", "wk", "wv", "wo"))}
+    weights = {
+        name: normal((_MODEL, _MODEL), seed + n, _MODEL**-0.5)
+        for n, name in enumerate(("wq", "wk", "wv", "wo"))
+    }
     return {"x": normal((rows, _MODEL), seed + 4), "prefix": case.shape["prefix"], "heads": _HEADS, **weights}
 
 
@@ -50,9 +53,7 @@ def _reference(inputs: dict[str, Any]) -> tuple[Any, float]:
     """Return the 64 answers and the tolerance."""
     x, prefix = inputs["x"].astype(np.float64), inputs["prefix"]
     wq, wk, wv, wo = (inputs[name].astype(np.float64) for name in ("wq", "wk", "wv", "wo"))
-    q, k, v = (
-        (x @ w).reshape(len(x), _HEADS, _WIDTH).transpose(1, 0, 2) for w in (wq, wk, wv)
-    )
+    q, k, v = ((x @ w).reshape(len(x), _HEADS, _WIDTH).transpose(1, 0, 2) for w in (wq, wk, wv))
     scores = q[:, prefix:] @ k.transpose(0, 2, 1) / np.sqrt(_WIDTH)
     scores[:, np.arange(len(x)) > np.arange(prefix, len(x))[:, None]] = -np.inf
     weights = np.exp(scores - scores.max(-1, keepdims=True))
@@ -66,9 +67,9 @@ def _reference(inputs: dict[str, Any]) -> tuple[Any, float]:
 def _check(case: Case, inputs: dict[str, Any], result: Any) -> Check:
     """Compare all answers with float64, relative to the largest.
 
-    The longest chain makes 512 roundings in a projection, 64 in a score, one for each token in the mixing and 512 in the
-    last projection: γ̃ of them all.  The exponential turns an error of a score, relative to the score, into one of the
-    weight that is as many times larger as the score is; the sum of the weights does so again.
+    The longest chain makes 512 roundings in a projection, 64 in a score, one for each token in the mixing and 512 in
+    the last projection: γ̃ of them all.  The exponential turns an error of a score, relative to the score, into one of
+    the weight that is as many times larger as the score is; the sum of the weights does so again.
     """
     exact, tolerance = memoised(inputs, "reference", lambda: _reference(inputs))
     return compare(np.asarray(result).reshape(exact.shape), exact, tolerance, float(np.abs(exact).max()))
@@ -107,7 +108,9 @@ def _recomputed(job: Job) -> Callable[[], Any]:
     return call
 
 
-_decode = Kernel("decode", "Decoding token by token", tuple(_case(*row) for row in _PREFIXES.items()), _inputs, _check)
+_decode = Kernel(
+    "decode", "Decoding token by token", tuple(_case(*row) for row in _PREFIXES.items()), _inputs, _check
+)
 _decode.variant("kv-cache", "numba")(_cached)
 _decode.variant("recompute", "numba", profiles=STANDARD)(_recomputed)
 

@@ -146,7 +146,10 @@ def _add_loops(kernel: Kernel, loops: Loops) -> None:
     plain = ("no-vectorise",)
     vector = _looping(loops.vector, "threads", "streaming")
     for condition in ("given", "fresh"):
-        options: dict[str, Any] = {"condition": condition, "profiles": STANDARD if condition == "fresh" else None}
+        options: dict[str, Any] = {
+            "condition": condition,
+            "profiles": STANDARD if condition == "fresh" else None,
+        }
         kernel.variant("scalar", "numba", threads="one", flags=plain, **options)(_looping(loops.scalar))
         kernel.variant("parallel", "numba", threads="many", flags=plain, **options)(_looping(loops.parallel))
         kernel.variant("simd", "numba", threads="one", **options)(vector)

@@ -105,7 +105,11 @@ def _plain(loop: Callable[..., None]) -> Callable[[Job], Callable[[], Any]]:
     def build(job: Job) -> Callable[[], Any]:
         x = job.inputs["x"]
         y = fresh_output(x.shape)
-        arguments = (x.reshape(-1), y.reshape(-1), *(job.inputs[name] for name in ("gamma", "beta", "epsilon")))
+        arguments = (
+            x.reshape(-1),
+            y.reshape(-1),
+            *(job.inputs[name] for name in ("gamma", "beta", "epsilon")),
+        )
 
         def call() -> Any:
             loop(*arguments)
@@ -117,7 +121,11 @@ def _plain(loop: Callable[..., None]) -> Callable[[Job], Callable[[], Any]]:
 
 
 _layernorm = Kernel(
-    "layernorm", "LayerNorm", tuple(_case(shape, profiles) for shape, profiles in _SHAPES.items()), _inputs, _check
+    "layernorm",
+    "LayerNorm",
+    tuple(_case(shape, profiles) for shape, profiles in _SHAPES.items()),
+    _inputs,
+    _check,
 )
 _layernorm.variant("two-pass", "numba")(_two_pass)
 _layernorm.variant("two-pass-naive", "numba", threads="one", profiles=STANDARD)(_plain(loops.two_pass_plain))

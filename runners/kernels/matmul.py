@@ -11,7 +11,7 @@ import numpy as np
 from runners.arrays import fresh_output, normal
 from runners.kernels import _gemm
 from runners.kernels._checking import compare, memoised, probabilistic_gamma
-from runners.profiles import FULL, QUICK, SMOKE, STANDARD
+from runners.profiles import FULL, QUICK, SMOKE, STANDARD, for_processors
 from runners.workload import Case, Check, Job, Kernel, Work
 
 __all__ = ["KERNELS"]
@@ -36,6 +36,7 @@ def _case(name: str, kernel: str, size: tuple[int, int, int, int], profiles: fro
     )
 
 
+#: 4096 is for accelerators
 _SQUARE = {128: SMOKE, 256: STANDARD, 512: QUICK, 1024: QUICK, 2048: STANDARD, 4096: FULL}
 
 
@@ -51,7 +52,7 @@ def _inputs(case: Case, seed: int) -> dict[str, Any]:
 
 
 def _reference(inputs: dict[str, Any]) -> dict[str, Any]:
-    """Compute some rows in float64, the scale of rounding, and the projection of the whole answer on a random vector."""
+    """Compute some rows in float64, the scale of rounding, and the projection of the answer on a random vector."""
     a, b = inputs["a"], inputs["b"]
     random = np.random.default_rng(inputs["seed"] + 2)
     rows = np.sort(random.permutation(a.shape[-2])[:_ROWS_COMPARED])
@@ -91,7 +92,7 @@ def _stacked(job: Job) -> tuple[Any, Any, Any]:
     """Return a, b and an output as stacks [s, rows, columns]."""
     a, b = job.inputs["a"], job.inputs["b"]
     c = fresh_output((*a.shape[:-1], b.shape[-1]))
-    return tuple(array.reshape(-1, *array.shape[-2:]) for array in (a, b, c))  # type: ignore[return-value]
+    return tuple(array.reshape(-1, *array.shape[-2:]) for array in (a, b, c))
 
 
 def _shaped(job: Job, c: Any) -> Any:
@@ -134,9 +135,9 @@ def _blocked(job: Job) -> Callable[[], Any]:
 
 def _kernel(name: str, title: str, cases: tuple[Case, ...]) -> Kernel:
     kernel = Kernel(name, title, cases, _inputs, _check)
-    kernel.variant("naive", "numba", threads="one")(_naive)
-    kernel.variant("naive-parallel", "numba", threads="many")(_naive_parallel)
-    kernel.variant("blocked", "numba")(_blocked)
+    kernel.variant("naive", "numba", threads="one", applies=for_processors)(_naive)
+    kernel.variant("naive-parallel", "numba", threads="many", applies=for_processors)(_naive_parallel)
+    kernel.variant("blocked", "numba", applies=for_processors)(_blocked)
     return kernel
 
 

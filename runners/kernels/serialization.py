@@ -27,7 +27,7 @@ def model_shapes(vocabulary: int, width: int, layers: int) -> dict[str, tuple[in
         "position_embedding": (_POSITIONS, width),
     }
     for layer in range(layers):
-        rows = {name: (width, width) for name in ("q", "k", "v", "o")}
+        rows = dict.fromkeys(("q", "k", "v", "o"), (width, width))
         rows |= {"fc1": (width, 4 * width), "fc2": (4 * width, width)}
         norms = {f"norm{number}.{name}": (width,) for number in (1, 2) for name in ("gamma", "beta")}
         shapes |= {f"layers.{layer}.{name}": shape for name, shape in {**rows, **norms}.items()}
@@ -128,5 +128,7 @@ def _equal(expected: dict[str, Any], found: dict[str, Any]) -> Check:
 KERNELS = (
     Kernel("save", "Save a model", _cases("save", "write", QUICK), _inputs, _check_all),
     Kernel("load", "Load a model", _cases("load", "read", QUICK), _inputs, _check_all),
-    Kernel("lazy-load", "Load one tensor of a model", _cases("lazy-load", None, STANDARD), _inputs, _check_wanted),
+    Kernel(
+        "lazy-load", "Load one tensor of a model", _cases("lazy-load", None, STANDARD), _inputs, _check_wanted
+    ),
 )

@@ -44,8 +44,8 @@ def _exact(x: Any) -> Any:
 def _check(case: Case, inputs: dict[str, Any], result: Any) -> Check:
     """Compare all elements with float64, relative to each.
 
-    The difference to the maximum rounds once (|x - max| ≤ 16 here: 16·u in the power), the exponential may err by 16·u, the
-    sum of n positive numbers by γ̃_n, the division by u.
+    The difference to the maximum rounds once (|x - max| ≤ 16 here: 16·u in the power), the exponential may err by 16·u,
+    the sum of n positive numbers by γ̃_n, the division by u.
     """
     exact = memoised(inputs, "reference", lambda: _exact(inputs["x"]))
     tolerance = probabilistic_gamma(case.shape["width"]) + 33 * UNIT

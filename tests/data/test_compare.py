@@ -25,7 +25,10 @@ def paired_document(factor, count=6, seed=0):
     for index in range(count):
         state = rng.lognormvariate(0, 0.3)
         noise = [state * rng.lognormvariate(0, 0.3) for _ in range(ROUNDS)]
-        lines += [noisy_process(index, 1.0, rng, "old", noise), noisy_process(index, factor, rng, "new", noise)]
+        lines += [
+            noisy_process(index, 1.0, rng, "old", noise),
+            noisy_process(index, factor, rng, "new", noise),
+        ]
         processes.append(
             Process(index=index, block=index, started="2026-01-01T00:00:00Z", backends=["numpy"], threads=1)
         )
@@ -59,7 +62,9 @@ def test_adjacent_processes_are_marked():
             index = 2 * block + side
             lines.append(line(process=index, time_ns=time_ns + block, variant=("old", "new")[side]))
             processes.append(
-                Process(index=index, block=block, started="2026-01-01T00:00:00Z", backends=["numpy"], threads=2)
+                Process(
+                    index=index, block=block, started="2026-01-01T00:00:00Z", backends=["numpy"], threads=2
+                )
             )
     found = compare_within(Document(lines), processes, key("new"), key("old"))
     assert found.pairing == "processes"

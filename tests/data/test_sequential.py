@@ -14,7 +14,9 @@ def draw(shape, rng, size):
     if shape == "normal":
         values = rng.standard_normal(size)
     elif shape == "skewed":
-        values = rng.standard_normal(size) + np.where(rng.random(size) < 0.15, rng.exponential(4.0, size), 0.0)
+        values = rng.standard_normal(size) + np.where(
+            rng.random(size) < 0.15, rng.exponential(4.0, size), 0.0
+        )
     elif shape == "bimodal":
         values = np.where(rng.random(size) < 0.65, 0.0, 3.0) + 0.3 * rng.standard_normal(size)
     else:
@@ -40,7 +42,8 @@ def coverage(shape, half_width, looks, alpha, trials):
     rng = np.random.default_rng([SHAPES.index(shape), round(half_width * 1000)])
     truth = true_median(shape)
     found = [
-        interval_when_stopped(values, looks, alpha, half_width) for values in draw(shape, rng, (trials, looks[-1])).tolist()
+        interval_when_stopped(values, looks, alpha, half_width)
+        for values in draw(shape, rng, (trials, looks[-1])).tolist()
     ]
     return sum(low <= truth <= high for low, high in found) / trials
 

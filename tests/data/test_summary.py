@@ -4,7 +4,19 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from data.records import Ceiling, Cell, Environment, Error, Machine, Measurement, Run, Samples, Skipped, Work, uuid7
+from data.records import (
+    Ceiling,
+    Cell,
+    Environment,
+    Error,
+    Machine,
+    Measurement,
+    Run,
+    Samples,
+    Skipped,
+    Work,
+    uuid7,
+)
 from data.summary import summarise
 from data.words import Status
 
@@ -53,7 +65,9 @@ def processes(count=6, **more):
 
 def test_lines_of_several_processes_are_one_measurement():
     """Six lines of the same key give one row with an interval and the rate of its work."""
-    rows = summarise(Document([line(process=i, time_ns=t) for i, t in enumerate([990, 1000, 1000, 1000, 1010, 1020])]))
+    rows = summarise(
+        Document([line(process=i, time_ns=t) for i, t in enumerate([990, 1000, 1000, 1000, 1010, 1020])])
+    )
     assert len(rows) == 1
     row = rows[0]
     assert (row.processes, row.samples) == (6, 72)
@@ -75,7 +89,16 @@ def test_one_bad_process_hides_the_speed(status):
     """If any process was wrong or failed, the measurement has no time anywhere."""
     row = summarise(Document([*processes(5), line(process=5, status=status, reason="off by one")]))[0]
     assert (row.status, row.reason) == (status, "off by one")
-    times = (row.time_ns, row.low_ns, row.high_ns, row.best_ns, row.p10_ns, row.p90_ns, row.rate, row.share_of_ceiling)
+    times = (
+        row.time_ns,
+        row.low_ns,
+        row.high_ns,
+        row.best_ns,
+        row.p10_ns,
+        row.p90_ns,
+        row.rate,
+        row.share_of_ceiling,
+    )
     assert times == (None,) * 8
 
 
@@ -94,7 +117,9 @@ def test_share_of_the_ceiling_of_the_same_threads_and_store():
     options = {"bound": "bytes", "footprint_bytes": 9_000_000, "unit": "GB/s", "work": Work(bytes=5e3)}
     regular = processes(case="relu/1M", store="regular", **options)
     unknown = processes(case="relu/1M", variant="operator", store=None, **options)
-    rows = {(row.case, row.variant): row for row in summarise(Document([*ceilings, *far, *regular, *unknown]))}
+    rows = {
+        (row.case, row.variant): row for row in summarise(Document([*ceilings, *far, *regular, *unknown]))
+    }
     assert rows["relu/1M", "blas"].share_of_ceiling == pytest.approx(0.5)
     assert rows["relu/1M", "blas"].ceiling_case == "ceiling/copy-8MiB"
     assert rows["relu/1M", "operator"].share_of_ceiling == pytest.approx(0.25)

@@ -1,6 +1,6 @@
 """A kernel whose calls take exactly as long as the test says, on a clock that the test sets.
 
-Loaded in workers through FLOPWATCH_KERNELS.  FAKE_ facts come in through the name of the variant: each behaves as it is called.
+Loaded in workers through FLOPWATCH_KERNELS.  Each variant behaves as it is called.
 """
 
 import os
@@ -78,7 +78,9 @@ def _wrong_if_data_is_loaded(x):
     return x + any(name.partition(".")[0] == "data" for name in sys.modules)
 
 
-FAKE.variant("wrong-with-data", "numpy", threads="one", applies=_only("odd"))(_taking(1_000, _wrong_if_data_is_loaded))
+FAKE.variant("wrong-with-data", "numpy", threads="one", applies=_only("odd"))(
+    _taking(1_000, _wrong_if_data_is_loaded)
+)
 
 
 @FAKE.variant("wrong-later", "numpy", threads="one", applies=_only("odd"))
@@ -114,7 +116,7 @@ def _hangs(job: Job):
 @FAKE.variant("prints", "numpy", threads="one", applies=_only("odd"))
 def _prints(job: Job):
     def call():
-        print("noise on standard output")
+        print("noise on standard output")  # noqa: T201  # noqa: T201
         os.write(1, b"more noise\n")
         _CLOCK.time_ns += 1_000_000
         return job.inputs["x"]

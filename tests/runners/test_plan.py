@@ -38,7 +38,10 @@ def test_libraries_share_a_process_with_one_thread_only():
     """With one thread the libraries are compared within one process; with several each has its own."""
     groups = make_plan(Profile.FULL, ("matmul/512",), ("blas",), ("numpy", "openblas"), (1, 2)).groups
     measured = [group for group, cells in groups.items() if any(not cell.is_ceiling for cell in cells)]
-    assert {backend for group in measured if group.threads == 1 for backend in group.backends} >= {"numpy", "openblas"}
+    assert {backend for group in measured if group.threads == 1 for backend in group.backends} >= {
+        "numpy",
+        "openblas",
+    }
     assert {group.backends for group in measured if group.threads == 2} == {("numpy",), ("openblas",)}
     assert len([group for group in measured if group.threads == 1]) == 1
 
@@ -46,7 +49,10 @@ def test_libraries_share_a_process_with_one_thread_only():
 def test_scalar_code_has_a_process_of_its_own():
     """A variant compiled without vectorisers never shares a process (nor a compiler cache) with the others."""
     groups = make_plan(Profile.FULL, ("relu/1M",), ("scalar", "simd"), ("numba",), (1,)).groups
-    by_flags = {group.flags: {cell.variant.name for cell in cells if not cell.is_ceiling} for group, cells in groups.items()}
+    by_flags = {
+        group.flags: {cell.variant.name for cell in cells if not cell.is_ceiling}
+        for group, cells in groups.items()
+    }
     assert by_flags[("no-vectorise",)] == {"scalar"}
     assert by_flags[()] == {"simd"}
 
@@ -55,11 +61,17 @@ def test_a_missing_backend_is_a_result(monkeypatch):
     """Cells of a library that is not installed are unavailable, with the reason and how to get it."""
     from runners.workload import Availability
 
-    monkeypatch.setattr(type(backends()["openblas"]), "probe", lambda _: Availability(False, "gone", "pip install x"))
+    monkeypatch.setattr(
+        type(backends()["openblas"]), "probe", lambda _: Availability(False, "gone", "pip install x")
+    )
     found = make_plan(Profile.FULL, ("matmul/512",), ("blas",), (), (1,))
     assert {(row.backend, row.status, row.reason, row.install) for row in found.skipped} == {
         ("openblas", Status.UNAVAILABLE, "gone", "pip install x")
-    } | {(row.backend, row.status, row.reason, row.install) for row in found.skipped if row.backend != "openblas"}
+    } | {
+        (row.backend, row.status, row.reason, row.install)
+        for row in found.skipped
+        if row.backend != "openblas"
+    }
     assert all(cell.variant.backend != "openblas" for cell in found.cells)
 
 
@@ -87,5 +99,3 @@ def test_the_listing_says_everything_once():
     keys = [(row["case"], row["variant"], row["condition"], row["backend"], row["device"]) for row in rows]
     assert len(keys) == len(set(keys))
     assert all(row["reason"] for row in rows if not row["available"])
-
-

@@ -90,7 +90,10 @@ def test_a_call_found_to_be_long_ends_its_warm_up(clock):
 
 def test_only_short_samples_are_batched_and_alike(clock):
     """Samples below 200 µs are batched to a millisecond, all variants alike."""
-    subjects = [Subject(clock.taking(10_000), typical_ns=10_000), Subject(clock.taking(30_000), typical_ns=30_000)]
+    subjects = [
+        Subject(clock.taking(10_000), typical_ns=10_000),
+        Subject(clock.taking(30_000), typical_ns=30_000),
+    ]
     choose_batches(subjects, Protocol())
     assert [subject.batch for subject in subjects] == [128, 128]
     slow = [Subject(clock.taking(1), typical_ns=200_000), Subject(clock.taking(1), typical_ns=900_000)]

@@ -61,7 +61,9 @@ def intervals(values: list[float], count: int) -> list[tuple[float, float]]:
     """Return the interval of each comparison of ``count`` successive processes; none shares a process with another."""
     from data.estimate import sign_interval
 
-    return [sign_interval(values[start : start + count]) for start in range(0, len(values) - count + 1, count)]
+    return [
+        sign_interval(values[start : start + count]) for start in range(0, len(values) - count + 1, count)
+    ]
 
 
 def covered(lines: list, count: int, *, filtered: bool = True) -> tuple[int, int]:
@@ -76,7 +78,11 @@ def covered(lines: list, count: int, *, filtered: bool = True) -> tuple[int, int
 
 def detected(lines: list, variant: str, count: int = 12) -> tuple[int, int]:
     """Return how many comparisons with added work are found to be slower, of how many."""
-    found = [low > 0 for values in log_ratios(lines, variant, "plain").values() for low, _ in intervals(values, count)]
+    found = [
+        low > 0
+        for values in log_ratios(lines, variant, "plain").values()
+        for low, _ in intervals(values, count)
+    ]
     return sum(found), len(found)
 
 
@@ -146,7 +152,8 @@ def report(lines: list) -> dict:
     clean = [mark for line in lines for mark in line.samples.clean]
     unpaired_hits, unpaired_total, unpaired_width = unpaired_coverage(lines, 6)
     spread = {
-        case: median(abs(value - median(values)) for value in values) * 1.4826 for case, values in paired.items()
+        case: median(abs(value - median(values)) for value in values) * 1.4826
+        for case, values in paired.items()
     }
     absolute = defaultdict(list)
     for line in lines:
@@ -163,7 +170,9 @@ def report(lines: list) -> dict:
         "plus_5_found_12": detected(lines, "plus-5"),
         "plus_2_found_12": detected(lines, "plus-2"),
         "injected_ratio": {
-            name: {case: math.exp(median(values)) for case, values in log_ratios(lines, name, "plain").items()}
+            name: {
+                case: math.exp(median(values)) for case, values in log_ratios(lines, name, "plain").items()
+            }
             for name in ("plus-2", "plus-5")
         },
         "control_single_process": single_process_coverage(lines),
@@ -172,7 +181,8 @@ def report(lines: list) -> dict:
         "control_unpaired_half_width_6_median": unpaired_width,
         "paired_spread": spread,
         "absolute_spread": {
-            case: median(abs(value - median(values)) for value in values) * 1.4826 for case, values in absolute.items()
+            case: median(abs(value - median(values)) for value in values) * 1.4826
+            for case, values in absolute.items()
         },
     }
 
@@ -186,7 +196,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         lines = measure(options.processes, Path(folder))
     text = json.dumps(report(lines), indent=1)
-    print(text)
+    sys.stdout.write(text + "\n")
     if options.out:
         options.out.write_text(text + "\n")
     return 0
