@@ -40,7 +40,7 @@ FILES = {
     "safetensors": "#8f7327",
     "orjson": "#b58773",
     "json": "#5f6c85",
-    "pickle": "#bb51c0",
+    "pickle": "#cc5ab5",
 }
 BACKENDS = COMPUTING | FILES
 #: A backend that is not known yet.

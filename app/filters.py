@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 __all__ = ["LINEAR", "LOGARITHMIC", "enter", "many", "one", "scale"]
 
@@ -26,15 +27,23 @@ def _kept() -> dict[str, list[str]]:
 def enter(page: str, required: Mapping[str, str]) -> None:
     """Make every required choice explicit in the URL; does not return where it was not.
 
-    ``page`` is the page's file as the list of pages has it; ``required`` maps the name of each choice that cannot be
-    left open to the label that is chosen where neither the URL nor this visit knows one.
+    To be called before the page asks for anything.  ``page`` is the page's file as the list of pages has it;
+    ``required`` maps the name of each choice that cannot be left open to the label that is chosen where
+    neither the URL nor this visit knows one.
     """
     given = {name: st.query_params.get_all(name) for name in st.query_params}
     if all(name in given for name in required):
         return
     kept = {} if given else {name: labels for name, labels in _kept().items() if labels}
     wanted = {name: [label] for name, label in required.items()} | kept | given
-    st.switch_page(page, query_params=wanted)
+    try:
+        st.switch_page(page, query_params=wanted)
+    except StreamlitAPIException as error:
+        if error.error_id != "query-param-bound-cannot-set":
+            raise
+    # Back at the bare address in the browser's history, the widgets of the last run still hold on to the URL.
+    # They let go when a run ends without them, and this one does.
+    st.rerun()
 
 
 def _remember(key: str, labels: Iterable[str]) -> None:

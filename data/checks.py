@@ -6,7 +6,9 @@ from data.entries import decode
 from data.errors import FlopwatchError
 from data.index import Index
 from data.ledger import RUN, Entry, Ledger
+from data.rows import measurement_id
 from data.rundocument import read
+from data.summary import summarise
 
 __all__ = ["check_index", "check_ledger"]
 
@@ -64,7 +66,34 @@ def check_index(index: Index, entries: Iterable[Entry]) -> list[str]:
         findings.append(
             f"entry {sha256} is in the index and was lost from the ledger; restore it from a backup"
         )
+    findings += _compare_runs(index)
     for row in held:
         if row["state"] in ("refused", "conflict"):
             findings.append(f"entry {row['sha256']} ({row['kind']}) is not used: {row['message']}")
+    return findings
+
+
+def _compare_runs(index: Index) -> list[str]:
+    """Summarise each run file again, and compare with what the index says of it."""
+    findings = []
+    for row in index.query("SELECT run, run_id, sha256, samples_indexed FROM run ORDER BY run"):
+        try:
+            document = read(index.ledger.read(row["sha256"]))
+        except FlopwatchError:
+            continue  # the check of the ledger has told it
+        expected = {
+            measurement_id(row["run_id"], one.key): (one.status, one.time_ns) for one in summarise(document)
+        }
+        rows = index.query(
+            "SELECT measurement_id, status, time_ns FROM measurement WHERE run = ?", [row["run"]]
+        )
+        found = {one["measurement_id"]: (one["status"], one["time_ns"]) for one in rows}
+        sampled = sum(len(line.samples.time_ns) for line in document.lines if line.samples)
+        counted = index.query(
+            "SELECT coalesce(sum(len(time_ns)), 0)::BIGINT AS samples FROM sample WHERE run = ?", [row["run"]]
+        )[0]["samples"]
+        if found != expected or counted != (sampled if row["samples_indexed"] else 0):
+            findings.append(
+                f"index: run {row['run_id']} has other numbers than its file; flopwatch db rebuild"
+            )
     return findings

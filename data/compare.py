@@ -28,9 +28,9 @@ class Pair:
 
 
 def _timed(lines: Iterable[Measured]) -> list[Measured]:
-    """Return the lines that hold samples, or none if any process says that the measurement is no speed."""
+    """Return the lines that hold samples, or none if any process says that the measurement cannot be compared."""
     held = list(lines)
-    if any(line.status != Status.OK for line in held):
+    if any(line.status != Status.OK or "below_floor" in line.flags for line in held):
         return []
     return [line for line in held if line.samples is not None and line.samples.time_ns]
 

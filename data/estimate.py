@@ -22,6 +22,7 @@ __all__ = [
     "estimate",
     "judge",
     "minimum_processes",
+    "noise_floor",
     "paired_log_ratio",
     "process_log_time",
     "processes_needed",
@@ -151,6 +152,19 @@ def estimate(log_values: Sequence[float], confidence: float = 0.95) -> Estimate:
     if len(log_values) >= minimum_processes(confidence):
         low, high = (math.exp(end) for end in sign_interval(log_values, confidence))
     return Estimate(math.exp(median(log_values)), low, high, len(log_values))
+
+
+def noise_floor(twins: Sequence[tuple[Samples, Samples]], confidence: float = 0.95) -> float | None:
+    """Return how far from 1 the ratio of a call to itself lies here, as a share, from A/A pairs of several processes.
+
+    It is the end of the interval of the ratio that is farther from 1: what a comparison of this size of run shows
+    when nothing has changed.  None where there are too few processes.
+    """
+    logs = [paired_log_ratio(one, other) for one, other in twins]
+    if len(logs) < minimum_processes(confidence):
+        return None
+    low, high = sign_interval(logs, confidence)
+    return math.expm1(max(abs(low), abs(high)))
 
 
 def judge(low: float | None, high: float | None, margin: float = MARGIN) -> tuple[Verdict, bool]:

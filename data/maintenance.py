@@ -17,7 +17,7 @@ from data import places, snapshots
 from data.checks import check_index, check_ledger
 from data.errors import BadInput, IndexOwned, StorageError
 from data.follow import follow
-from data.index import Index
+from data.index import WAIT_S, Index
 from data.ledger import Ledger, digest, is_kind, open_ledger
 from data.migrations import MIGRATIONS
 from data.owner import Ownership
@@ -71,16 +71,16 @@ def check() -> dict[str, Any]:
         return {"ok": not findings, "entries": len(entries), "findings": findings}
 
 
-def rebuild(progress: Progress = _silent) -> dict[str, Any]:
+def rebuild(progress: Progress = _silent, wait_s: float = WAIT_S) -> dict[str, Any]:
     """Make the index anew from the ledger, in a new file that takes the place of the old one when it is whole.
 
-    Raises IndexOwned, naming the owner, while another process owns the index.
+    Raises IndexOwned, naming the owner, if another process owns the index for longer than ``wait_s`` seconds.
     """
     database, started = places.database(), time.monotonic()
     fresh = database.with_name(database.name + ".rebuilding")
     ledger = open_ledger(places.ledger())
     with contextlib.closing(ledger), Ownership(database) as ownership:
-        if not ownership.take():
+        if not ownership.take(wait_s):
             raise IndexOwned(
                 f"the index is owned by {ownership.owner()}; end it, then repeat flopwatch db rebuild"
             )

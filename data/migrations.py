@@ -7,7 +7,7 @@ import duckdb
 
 from data.errors import SchemaError
 
-__all__ = ["MIGRATIONS", "Migration", "migrate"]
+__all__ = ["MIGRATIONS", "Migration", "migrate", "require_current"]
 
 _SCHEMA = Path(__file__).with_name("schema.sql")
 
@@ -55,6 +55,15 @@ def migrate(cursor: duckdb.DuckDBPyConnection, steps: tuple[Migration, ...] = MI
         cursor.execute("ROLLBACK").fetchall()
         raise
     return held
+
+
+def require_current(cursor: duckdb.DuckDBPyConnection) -> None:
+    """Raise SchemaError unless the schema is the present one, as where nothing may be changed."""
+    held = _version(cursor)
+    if held != MIGRATIONS[-1].version:
+        raise SchemaError(
+            f"the index has schema {held}, and {MIGRATIONS[-1].version} is needed: run flopwatch db info"
+        )
 
 
 def _version(cursor: duckdb.DuckDBPyConnection) -> int:

@@ -42,14 +42,14 @@ class Ownership:
         """Whether this object holds it."""
         return self._lock.is_locked
 
-    def take(self) -> bool:
-        """Try to become the owner, without waiting; return whether that worked.
+    def take(self, wait_s: float = 0.0) -> bool:
+        """Try to become the owner for ``wait_s`` seconds; return whether that worked.
 
         Raises StorageError where the lock cannot be made.
         """
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock.acquire(timeout=0)
+            self._lock.acquire(timeout=wait_s)
         except Timeout:
             return False
         except OSError as error:

@@ -172,6 +172,7 @@ class _Measured(Struct, kw_only=True, omit_defaults=True):
     store: str | None = None
     first_call_ns: Nanoseconds | None = None
     samples: Samples | None = None
+    twin: Samples | None = None
     error: Error | None = None
     flags: list[Name] = []
     attributes: dict[str, Any] = {}

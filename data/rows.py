@@ -38,7 +38,7 @@ _FIELDS = (
         "p10_ns",
         "p90_ns",
     ),
-    *("processes", "samples", "clean_share", "rate", "rate_low", "rate_high", "unit", "share_of_ceiling"),
+    *("processes", "samples", "clean_share", "noise_floor", "rate", "rate_low", "rate_high", "unit", "share_of_ceiling"),
     *(
         "ceiling_case",
         "ceiling_rate",

@@ -113,7 +113,7 @@ CREATE TABLE measurement (
     is_ceiling BOOLEAN NOT NULL, withdrawn BOOLEAN NOT NULL,
     status VARCHAR NOT NULL, reason VARCHAR, install VARCHAR,
     time_ns DOUBLE, low_ns DOUBLE, high_ns DOUBLE, best_ns DOUBLE, p10_ns DOUBLE, p90_ns DOUBLE,
-    processes INTEGER NOT NULL, samples INTEGER NOT NULL, clean_share DOUBLE,
+    processes INTEGER NOT NULL, samples INTEGER NOT NULL, clean_share DOUBLE, noise_floor DOUBLE,
     rate DOUBLE, rate_low DOUBLE, rate_high DOUBLE, unit VARCHAR NOT NULL,
     share_of_ceiling DOUBLE, ceiling_case VARCHAR, ceiling_rate DOUBLE, ceiling_unit VARCHAR,
     max_absolute_error DOUBLE, max_relative_error DOUBLE, tolerance DOUBLE, first_call_ns BIGINT,
@@ -121,6 +121,7 @@ CREATE TABLE measurement (
     footprint_bytes BIGINT NOT NULL, store VARCHAR, bound VARCHAR, attributes JSON NOT NULL
 );
 COMMENT ON TABLE measurement IS 'All samples of one series in one run, summarised; also what was not run, with its reason.';
+COMMENT ON COLUMN measurement.noise_floor IS 'How far from 1 the ratio of this call to itself lay, as a share, in an A/A run; null elsewhere.';
 COMMENT ON COLUMN measurement.run IS 'Run it belongs to.';
 COMMENT ON COLUMN measurement.series IS 'Series it is a point of.';
 COMMENT ON COLUMN measurement.measurement_id IS 'Hash of run_id, case, variant, condition, backend, device and threads.';
@@ -222,7 +223,7 @@ SELECT
     m.measurement_id, r.run_id, r.started, r.machine_id, coalesce(k.given_name, k.name) AS machine, r.environment_id,
     r.profile, r.effort, r.flopwatch_commit, s.series_id, s.kernel, s.case_id, s.variant, s.condition, s.backend,
     s.device, s.threads, m.status, m.reason, m.install, m.time_ns, m.low_ns, m.high_ns, m.best_ns, m.p10_ns, m.p90_ns,
-    m.processes, m.samples, m.clean_share, m.rate, m.rate_low, m.rate_high, m.unit, m.share_of_ceiling,
+    m.processes, m.samples, m.clean_share, m.noise_floor, m.rate, m.rate_low, m.rate_high, m.unit, m.share_of_ceiling,
     m.ceiling_case, m.ceiling_rate, m.ceiling_unit, m.max_absolute_error, m.max_relative_error, m.tolerance,
     m.first_call_ns, m.flags, m.flop, m.bytes, m.elements, m.tokens, m.footprint_bytes, m.store, m.bound,
     m.attributes, m.is_ceiling, m.withdrawn
@@ -246,6 +247,13 @@ COMMENT ON COLUMN board.flopwatch_commit IS 'Commit of flopwatch that measured.'
 CREATE VIEW latest AS
 SELECT * EXCLUDE (is_ceiling, withdrawn) FROM described('newest') WHERE NOT is_ceiling;
 COMMENT ON VIEW latest IS 'The newest row of each series, without ceilings and withdrawn results.';
+
+CREATE VIEW noise_floors AS
+SELECT series_id, arg_max(noise_floor, started) AS noise_floor, max(started) AS measured, count(*)::INTEGER AS runs
+FROM board WHERE noise_floor IS NOT NULL GROUP BY series_id;
+COMMENT ON VIEW noise_floors IS 'The newest noise floor of each series, from runs that measured each call against itself (A/A).';
+COMMENT ON COLUMN noise_floors.measured IS 'When it was measured last.';
+COMMENT ON COLUMN noise_floors.runs IS 'How many runs measured it.';
 
 CREATE VIEW ceilings AS
 SELECT * EXCLUDE (is_ceiling, withdrawn) FROM described('measurement') WHERE is_ceiling AND NOT withdrawn;

@@ -1,8 +1,15 @@
-"""docs/schema.md: the views for people with SQL, written from the comments in schema.sql."""
+"""What docs/ says of views and run files, written from schema.sql and the records: ``python -m data.schema_text``."""
 
+# ruff: noqa: S608 - what is put into the SQL is a constant of this module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+
+from data.rundocument import json_schema
 from data.store import Store
 
-__all__ = ["describe_columns", "schema_markdown"]
+__all__ = ["describe_columns", "publish", "schema_markdown"]
 
 _HEAD = """# The index: views and tables
 
@@ -21,6 +28,7 @@ The tables behind them are described for the curious. Times are in nanoseconds, 
 
 #: Where a column of a view gets its sentence from, if it has none of its own.
 _SOURCES = ("board", "measurement", "series", "run", "machine", "environment", "sample", "note", "process")
+_TABLE = "| column | type | meaning |\n| --- | --- | --- |\n"
 
 
 def describe_columns(store: Store) -> dict[str, list[tuple[str, str, str]]]:
@@ -47,10 +55,22 @@ def schema_markdown(store: Store) -> str:
         parts.append(f"\n## {title}\n")
         rows = store.query(
             f"SELECT {kind[:-1]}_name AS name, comment FROM duckdb_{kind}() WHERE NOT internal"
-        )  # noqa: S608
+        )
         for row in sorted(rows, key=lambda row: str(row["name"])):
             parts.append(
                 f"\n### {row['name']}\n\n{row['comment']}\n\n| column | type | meaning |\n| --- | --- | --- |\n"
             )
             parts += [f"| {name} | {kind} | {text} |\n" for name, kind, text in columns[row["name"]]]
     return "".join(parts)
+
+
+def publish(folder: Path) -> None:
+    """Write schema.md and run-file.schema.json into ``folder``."""
+    with TemporaryDirectory() as scratch, Store(Path(scratch) / "index.duckdb") as store:
+        (folder / "schema.md").write_text(schema_markdown(store), encoding="utf-8")
+    schema = msgspec.json.format(msgspec.json.encode(json_schema()), indent=2)
+    (folder / "run-file.schema.json").write_bytes(schema + b"\n")
+
+
+if __name__ == "__main__":
+    publish(Path(__file__).parents[1] / "docs")

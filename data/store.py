@@ -13,7 +13,7 @@ import duckdb
 from data.errors import BadInput, IndexOwned, SchemaError, StorageError
 from data.ingest import REFUSED, Arrival, apply
 from data.ledger import Entry, Ledger
-from data.migrations import migrate
+from data.migrations import migrate, require_current
 
 __all__ = ["Store"]
 
@@ -37,9 +37,8 @@ class Store:
         self._writing = threading.RLock()
         self._connection = _connect(path, read_only)
         try:
-            if not read_only:
-                with self.cursor() as cursor:
-                    migrate(cursor)
+            with self.cursor() as cursor:
+                require_current(cursor) if read_only else migrate(cursor)
         except duckdb.Error as error:
             self.close()
             raise _in_words(path, error) from error

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from statistics import median
 from typing import Any, Protocol
 
-from data.estimate import MINIMUM_CLEAN, Estimate, estimate, process_log_time
+from data.estimate import MINIMUM_CLEAN, Estimate, estimate, noise_floor, process_log_time
 from data.records import Ceiling, Cell, Measurement, Run, Skipped, Work
 from data.words import Status
 
@@ -104,6 +104,7 @@ class Summary:
     max_relative_error: float | None = None
     tolerance: float | None = None
     first_call_ns: int | None = None
+    noise_floor: float | None = None
     flags: list[str] = field(default_factory=list)
     flop: float | None = None
     bytes: float | None = None
@@ -199,6 +200,7 @@ def _summarise_one(parts: list[Measured], confidence: float) -> Summary:
         ):
             row.flags = sorted({*row.flags, "contended"})
         _give_rate(row, first.work)
+        row.noise_floor = noise_floor([(part.samples, part.twin) for part in parts if part.samples and part.twin])
     return row
 
 
@@ -248,6 +250,17 @@ def _nearest_ceiling(row: Summary, ceilings: list[Summary]) -> Summary | None:
     )
 
 
+def _reached(ceiling: Summary) -> float:
+    """Return the highest rate that a ceiling is known to allow: its upper bound, or the fastest of its samples.
+
+    A limit that was measured in a noisy minute is low; one sample at a rate proves that the machine can reach it.
+    """
+    assert ceiling.rate is not None
+    assert ceiling.time_ns is not None
+    fastest = ceiling.rate * ceiling.time_ns / ceiling.best_ns if ceiling.best_ns else 0.0
+    return max(ceiling.rate_high or 0.0, ceiling.rate, fastest)
+
+
 def _hold_against_ceiling(row: Summary, ceilings: list[Summary]) -> None:
     """Set the share of the ceiling, and hide a speed that the machine cannot have."""
     ceiling = _nearest_ceiling(row, ceilings)
@@ -260,7 +273,7 @@ def _hold_against_ceiling(row: Summary, ceilings: list[Summary]) -> None:
     row.share_of_ceiling = amount / row.time_ns / ceiling.rate
     # Where there are too few processes for an interval, the estimates themselves are compared.
     lower_rate = amount / (row.high_ns or row.time_ns)
-    upper_ceiling = ceiling.rate_high or ceiling.rate
+    upper_ceiling = _reached(ceiling)
     if lower_rate > IMPOSSIBLE_FACTOR * upper_ceiling:
         row.hide_speed(
             Status.IMPOSSIBLE,

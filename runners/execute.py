@@ -44,6 +44,7 @@ class Wishes:
     precision: float | None = None
     budget_s: float | None = None
     seed: int = 0
+    aa: bool = False
     labels: dict[str, str] = field(default_factory=dict)
     machine: str | None = None
     limit_s: float = 300.0
@@ -176,6 +177,7 @@ class _Job:
             observer=observer,
             budget_s=wishes.budget_s,
             limit_s=wishes.limit_s,
+            twins=wishes.aa,
             done_at=_precise(self.replication),
         )
 
@@ -298,11 +300,6 @@ def _effort(wishes: Wishes) -> Effort:
     return Effort(wishes.effort or ("standard" if wishes.profile == Profile.FULL else wishes.profile))
 
 
-def _effort(wishes: Wishes) -> Effort:
-    """Return the effort asked for, else that of the profile's name."""
-    return Effort(wishes.effort or ("standard" if wishes.profile == Profile.FULL else wishes.profile))
-
-
 def _replication(wishes: Wishes) -> Replication:
     chosen = EFFORTS[_effort(wishes)]
     if wishes.precision is None:
@@ -346,7 +343,7 @@ def _first_line(
 ) -> Run:
     from runners.environment import flopwatch_facts
 
-    kept = ("profile", "effort", "cases", "variants", "backends", "threads", "precision", "seed")
+    kept = ("profile", "effort", "cases", "variants", "backends", "threads", "precision", "seed", "aa")
     return Run(
         id=uuid7(),
         started=timestamp(),
@@ -384,6 +381,8 @@ def _command(wishes: Wishes) -> list[str]:
             command += [option, str(value)]
     if wishes.precision is not None:
         command += ["--precision", f"{wishes.precision:g}"]
+    if wishes.aa:
+        command.append("--aa")
     if wishes.seed:
         command += ["--seed", str(wishes.seed)]
     return command

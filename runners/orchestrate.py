@@ -23,7 +23,7 @@ from data.words import Status
 from runners.plan import Group, Plan, PlannedCell
 from runners.process import Worker, WorkerDied, WorkerRefused, WorkerTimeout
 from runners.protocol import Replication
-from runners.quiet import Gate, LoadMeter
+from runners.quiet import WAITING_LIMIT, Gate, LoadMeter, foreign_limit
 
 __all__ = ["Lines", "Observer", "Orchestrator", "timestamp"]
 
@@ -108,16 +108,21 @@ class Orchestrator:
         observer: Observer,
         budget_s: float | None = None,
         limit_s: float = 300.0,
+        twins: bool = False,
         done_at: Callable[[list[Measured], float], bool] | None = None,
     ) -> None:
-        """Prepare; ``limit_s`` bounds each answer of a worker, ``done_at`` judges precision at a look."""
+        """Prepare; ``limit_s`` bounds each answer of a worker, ``done_at`` judges precision at a look.
+
+        With ``twins`` each variant is built and measured twice side by side (A/A), for the noise floor.
+        """
         self.plan, self.lines, self.replication = plan, lines, replication
         self.seed, self.scratch, self.numba_cache = seed, scratch, numba_cache
         self.observer, self.limit_s, self.budget_s = observer, limit_s, budget_s
-        self._done_at = done_at
+        self._done_at, self._twins = done_at, twins
         self._rng = random.Random()
         self._gate = Gate(budget_s or 60.0 * len(plan.cells))
         self._workers: dict[Group, tuple[Worker, int]] = {}
+        self._quiet = True
         self._finished: set[Key] = {line.key for line in lines.measured if line.status != Status.OK}
         self._started = time.monotonic()
 
@@ -258,6 +263,7 @@ class Orchestrator:
                     "pid": worker.pid,
                     "padding_bytes": worker.padding,
                     "floor_ns": described["floor_ns"],
+                    "loop_ns": described["loop_ns"],
                     "gate": gate,
                     "threads_reported": {
                         name: facts.get("threads") for name, facts in described["backends"].items()
@@ -285,6 +291,7 @@ class Orchestrator:
 
     def _block(self, block: int, left: dict[Group, list[PlannedCell]]) -> None:
         gate = self._gate.wait(max(group.threads for group in left), [])
+        self._quiet = bool(gate["quiet"])
         spawned = {group: self._spawn(group) for group in left}
         for group, worker in spawned.items():
             try:
@@ -313,13 +320,15 @@ class Orchestrator:
                 culprits = _culprits(worker.running, cells)
                 for cell in culprits:
                     self._write_failure(cell, index, _status_of(error), str(error))
-                cells = [cell for cell in cells if cell not in culprits]
+                cells = [cell for cell in cells if cell not in culprits and cell.key not in self._finished]
                 worker.kill()
                 if not self._replace(group, block):
                     return
 
     def _measure(self, worker: Worker, index: int, cells: list[PlannedCell]) -> None:
-        wishes = [_wish(number, cell, self._known_ns(cell)) for number, cell in enumerate(cells)]
+        wishes = [
+            _wish(number, cell, self._known_ns(cell)) | {"twin": self._twins} for number, cell in enumerate(cells)
+        ]
         case, order = cells[0].case, self._rng.randrange(2**32)
         prepared = worker.ask(
             self.limit_s, op="prepare", case=case.id, seed=self.seed, order_seed=order, variants=wishes
@@ -335,12 +344,13 @@ class Orchestrator:
             filtered=case.bound not in ("write", "read"),
         )["variants"]
         load = meter.read()
+        disturbances = _disturbances(load, worker.group.threads, self._quiet)
         worker.ask(self.limit_s, op="release")
         for answer in answers:
             first = prepared[answer["index"]]
-            self._write(
-                cells[answer["index"]], index, first | answer, {"load": load, "position": first["position"]}
-            )
+            marked = first | answer | {"flags": sorted({*answer.get("flags", []), *disturbances})}
+            covariates = {"load": load, "position": first["position"]}
+            self._write(cells[answer["index"]], index, marked, covariates)
 
     # -- lines -------------------------------------------------------------------------------------------------
 
@@ -372,6 +382,7 @@ class Orchestrator:
             store=cell.variant.store,
             first_call_ns=answer.get("first_call_ns") if status == Status.OK else None,
             samples=Samples(**answer["samples"]) if "samples" in answer else None,
+            twin=Samples(**answer["twin"]) if answer.get("twin") else None,
             error=Error(**answer["error"]) if "error" in answer else None,
             flags=list(answer.get("flags", [])),
             attributes=answer.get("attributes", {}) | covariates,
@@ -395,6 +406,12 @@ def _wish(index: int, cell: PlannedCell, known_ns: int | None = None) -> dict[st
         "known_ns": known_ns,
         "check_later": (known_ns or 0) > _CHECK_LATER_NS,
     }
+
+
+def _disturbances(load: dict[str, float], threads: int, quiet: bool) -> list[str]:
+    """Return the labels of a measurement that others disturbed, or that no quiet moment could be had for."""
+    disturbed = load["foreign"] > foreign_limit(threads) or load.get("waiting", 0.0) >= WAITING_LIMIT
+    return [*(["disturbed"] if disturbed else []), *([] if quiet else ["ungated"])]
 
 
 def _compile_name(cell: PlannedCell) -> str:

@@ -119,7 +119,7 @@ class Screen(Observer):
             table.add_column(name, justify="right" if number else "left", no_wrap=True)
         for line, values in list(self._newest.values())[-_SHOWN_LINES:]:
             typical = format_time(exp(median(values)))
-            table.add_row(line.case, line.variant, line.backend, str(line.threads), typical, str(len(values)))
+            table.add_row(line.case, _variant(line), line.backend, str(line.threads), typical, str(len(values)))
         return Group(
             table, ProgressBar(total=max(self._total, 1), completed=self._done, width=60), self._bar()
         )
@@ -214,9 +214,12 @@ _COLUMNS = (
 )
 
 
+def _variant(row: Summary | Measured) -> str:
+    return row.variant if row.condition == "given" else f"{row.variant} ({row.condition})"
+
+
 def _columns(row: Summary) -> list[str]:
-    variant = row.variant if row.condition == "given" else f"{row.variant} ({row.condition})"
-    name = [row.case, variant, row.backend, str(row.threads)]
+    name = [row.case, _variant(row), row.backend, str(row.threads)]
     if row.status != Status.OK:
         return [*name, row.status.value, "–", "–", "–", _error(row)]
     return [

@@ -9,7 +9,10 @@ from typing import Any
 
 import psutil
 
-__all__ = ["Gate", "LoadMeter", "foreign_limit"]
+__all__ = ["WAITING_LIMIT", "Gate", "LoadMeter", "foreign_limit"]
+
+#: Quiet is when some task waits for a processor in less than this share of the time.
+WAITING_LIMIT = 0.1
 
 _PRESSURE = Path("/proc/pressure/cpu")
 
@@ -99,7 +102,7 @@ class Gate:
             meter = self._meter(own)
             self._sleep(window_s)
             load = meter.read()
-            quiet = load["foreign"] <= foreign_limit(threads) and load.get("waiting", 0.0) < 0.1
+            quiet = load["foreign"] <= foreign_limit(threads) and load.get("waiting", 0.0) < WAITING_LIMIT
             if quiet or waited_s + window_s > min(limit_s, self._left_s):
                 self._left_s -= waited_s
                 return {"waited_s": round(waited_s, 2), "quiet": quiet, **load}

@@ -17,6 +17,7 @@ import random
 import sys
 import traceback
 from pathlib import Path
+from statistics import median
 from typing import Any, BinaryIO
 
 
@@ -43,13 +44,16 @@ def _make_importable() -> None:
 if __name__ == "__main__":
     _make_importable()
 
-from runners.clocks import Covariates, floor_ns, time_calls  # noqa: E402 - the package is importable only now
+from runners.clocks import Covariates, floor_ns, loop_ns, time_calls  # noqa: E402 - the package is importable only now
 from runners.rounds import Protocol, Subject, run_rounds, warm_up  # noqa: E402
 from runners.workload import Backend, Job, Ready, Unsupported, backends, cases, kernels, variants  # noqa: E402
 
 __all__ = ["Session", "main"]
 
 Answer = dict[str, Any]
+
+#: A call shorter than this many empty calls is flagged, and so is one where the loop takes more than this share.
+_FLOORS, _LOOP_SHARE = 10, 0.001
 
 
 class Wire:
@@ -101,6 +105,7 @@ class Session:
         for backend in self.backends.values():
             backend.load(self.threads)
         self.covariates = Covariates(self.threads)
+        self.floor_ns, self.loop_ns = floor_ns(), loop_ns()
         self.prepared: list[Prepared] = []
         self.case: Any = None
         self.inputs: dict[str, Any] = {}
@@ -112,7 +117,8 @@ class Session:
         return {
             "description": gather(),
             "backends": {name: backend.describe() for name, backend in self.backends.items()},
-            "floor_ns": floor_ns(),
+            "floor_ns": self.floor_ns,
+            "loop_ns": self.loop_ns,
         }
 
     def prepare(self, request: dict[str, Any]) -> Answer:
@@ -121,14 +127,17 @@ class Session:
         self.case = next(case for case in cases() if case.id == request["case"])
         kernel = kernels()[self.case.kernel]
         self.inputs = kernel.inputs(self.case, int(request["seed"]))
-        wishes = list(enumerate(request["variants"]))
+        wishes = [wish | {"is_twin": False} for wish in request["variants"]]
+        wishes += [wish | {"is_twin": True} for wish in request["variants"] if wish.get("twin")]
         random.Random(request["order_seed"]).shuffle(wishes)
         answers: dict[int, Answer] = {}
-        for position, (index, wish) in enumerate(wishes):
-            self.wire.send({"event": "variant", "index": index, "phase": "prepare"})
-            answers[index] = self._prepare_one(wish, int(request["seed"])) | {"position": position}
+        for position, wish in enumerate(wishes):
+            self.wire.send({"event": "variant", "index": wish["index"], "phase": "prepare"})
+            answer = self._prepare_one(wish, int(request["seed"])) | {"position": position}
+            if not wish["is_twin"]:
+                answers[wish["index"]] = answer
         gc.collect()
-        return {"variants": [answers[index] for index in range(len(wishes))]}
+        return {"variants": [answers[wish["index"]] for wish in request["variants"]]}
 
     def _prepare_one(self, wish: dict[str, Any], seed: int) -> Answer:
         try:
@@ -211,11 +220,13 @@ class Session:
         rng = random.Random(request["order_seed"])
         if subjects:
             run_rounds(subjects, self.protocol, self.covariates, rng, request.get("rounds"))
-        answers = [
-            self._samples(prepared, subject)
-            for prepared, subject in zip(self.prepared, subjects, strict=True)
-        ]
-        return {"variants": answers}
+        measured = list(zip(self.prepared, subjects, strict=True))
+        answers = {one.wish["index"]: self._samples(one, subject) for one, subject in measured if not one.wish["is_twin"]}
+        for twin, subject in measured:
+            answer = answers.get(twin.wish["index"], {})
+            if twin.wish["is_twin"] and "samples" in answer:
+                answer["twin"] = self._samples(twin, subject).get("samples")
+        return {"variants": list(answers.values())}
 
     def _samples(self, prepared: Prepared, subject: Subject) -> Answer:
         answer: Answer = {"index": prepared.wish["index"], "status": "ok"}
@@ -227,7 +238,7 @@ class Session:
         if answer["status"] == "wrong":
             answer["reason"] = f"after timing: {answer.get('reason', '')}"
         if answer["status"] == "ok":
-            flags = sorted(set(subject.flags) | (set() if subject.filtered else {"unfiltered"}))
+            flags = sorted({*subject.flags, *([] if subject.filtered else ["unfiltered"]), *self._floor_flags(subject)})
             answer |= {
                 "flags": flags,
                 "samples": {
@@ -241,6 +252,12 @@ class Session:
                 },
             }
         return answer
+
+    def _floor_flags(self, subject: Subject) -> list[str]:
+        """Flag a call so short that measuring it from here says more of the measuring than of the call."""
+        call_ns = median(subject.time_ns) / subject.batch
+        too_short = call_ns < _FLOORS * self.floor_ns or self.loop_ns > _LOOP_SHARE * call_ns
+        return ["below_floor"] if too_short else []
 
     def release(self, request: dict[str, Any]) -> Answer:
         """Drop the case: its inputs, outputs and files held open."""

@@ -16,7 +16,7 @@ import numpy as np
 from runners.backends.files import Tensors, load_one_operators, load_operators, save_operators
 from runners.workload import Variant
 
-__all__ = ["compact_operators", "pretty_operators"]
+__all__ = ["compact_operators", "pretty_operators", "write_compact", "write_pretty"]
 
 Dumps = Callable[[Any], bytes]
 Loads = Callable[[memoryview], Any]
@@ -27,7 +27,8 @@ _HEAD, _TAIL = b'{\n  "tensors": {', b"\n  }\n}"
 _DATA = b'"data": '
 
 
-def _write_compact(tensors: Tensors, path: Path, dumps: Dumps) -> None:
+def write_compact(tensors: Tensors, path: Path, dumps: Dumps) -> None:
+    """Write ``json-compact``."""
     with path.open("wb") as file:
         separator = b"{"
         for name, tensor in tensors.items():
@@ -45,8 +46,8 @@ def _compact_texts(path: Path) -> Iterator[tuple[str, Any, memoryview]]:
             yield json.loads(line[line.index(b'"') : colon]), None, memoryview(line)[colon + 1 : end]
 
 
-def _write_pretty(tensors: Tensors, path: Path, dumps: Dumps) -> None:
-    """Write with ``dumps``, which indents by two blanks: each tensor inside the same frame, which is then taken off."""
+def write_pretty(tensors: Tensors, path: Path, dumps: Dumps) -> None:
+    """Write ``json-pretty`` with a ``dumps`` that indents: each tensor inside the frame, which is then taken off."""
     with path.open("wb") as file:
         file.write(_HEAD)
         separator = b""
@@ -116,7 +117,7 @@ def compact_operators(backend: str, dumps: Dumps, loads: Loads, **options: Any) 
     return _operators(
         backend,
         "json-compact",
-        lambda tensors, path: _write_compact(tensors, path, dumps),
+        lambda tensors, path: write_compact(tensors, path, dumps),
         _compact_texts,
         loads,
         options,
@@ -128,7 +129,7 @@ def pretty_operators(backend: str, dumps: Dumps, loads: Loads, **options: Any) -
     return _operators(
         backend,
         "json-pretty",
-        lambda tensors, path: _write_pretty(tensors, path, dumps),
+        lambda tensors, path: write_pretty(tensors, path, dumps),
         _pretty_texts,
         loads,
         options,

@@ -44,6 +44,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--precision", type=_share, metavar="2%", help="stop a case when its interval is this narrow")
     add("--budget", type=_duration, metavar="10m", help="start no further block after this time (s, m or h)")
     add("--seed", type=int, default=0, metavar="N", help="seed of the inputs (default: 0)")
+    add("--aa", action="store_true", help="measure each variant against itself: the noise floor")
     add("--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="kept with the run")
     add("--machine", metavar="NAME", help="a name for this machine (default: its host name)")
     add(
@@ -108,6 +109,7 @@ def main(options: argparse.Namespace) -> int:
         precision=options.precision,
         budget_s=options.budget,
         seed=options.seed,
+        aa=options.aa,
         labels=dict(options.label),
         machine=options.machine,
         limit_s=options.limit,

@@ -114,7 +114,7 @@ _ROOT_2_PI = f4(math.sqrt(2 / math.pi))
 @compiled(inline=True)
 def _relu(x: Any) -> Any:
     """Return max(x, 0); NaN stays NaN."""
-    return x if x > 0 or x != x else f4(0)
+    return max(x, f4(0))
 
 
 @compiled()

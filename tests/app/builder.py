@@ -196,9 +196,16 @@ def write_run(path: Path, plan: Plan) -> str:
 def _matmul(size: int, variant: str, backend: str, gflops: float, threads: int = 8) -> Cell:
     flop = 2.0 * size**3
     return Cell(
-        f"matmul/{size}", variant, backend, flop / gflops, "GFLOP/s",
-        Work(flop=flop), "flop", 12 * size * size, threads,
-    )  # fmt: skip
+        f"matmul/{size}",
+        variant,
+        backend,
+        flop / gflops,
+        "GFLOP/s",
+        Work(flop=flop),
+        "flop",
+        12 * size * size,
+        threads,
+    )
 
 
 def _elements(case: str, variant: str, backend: str, count: float, rate: float) -> Cell:
@@ -253,7 +260,7 @@ def _ceilings() -> list[Cell]:
                 "GB/s",
                 Work(bytes=1e9),
                 footprint_bytes=footprint,
-            )  # fmt: skip
+            )
         )
     return cells
 
@@ -282,7 +289,7 @@ def standard_cells(factor: float = 1.0) -> list[Cell]:
             status=Status.WRONG,
             threads=1,
             reason="differs from the reference: largest relative error 0.31, tolerance 0.0001",
-        )  # fmt: skip
+        )
     )
     for count, label in ((1e6, "1M"), (1e7, "10M")):
         rates = (("scalar", "numba", 0.9), ("parallel-simd", "numba", 6.1), ("operator", "numpy", 1.6))
@@ -315,7 +322,7 @@ def standard_cells(factor: float = 1.0) -> list[Cell]:
             status=Status.UNAVAILABLE,
             reason="the package mkl is not installed",
             install="pip install 'flopwatch[blas]'",
-        )  # fmt: skip
+        )
         for n in (128, 512, 1024)
     ]
     cells.append(
@@ -327,7 +334,7 @@ def standard_cells(factor: float = 1.0) -> list[Cell]:
             reason="no CUDA device was found",
             install="pip install 'flopwatch[cuda13]'",
             device="cuda:0",
-        )  # fmt: skip
+        )
     )
     return cells
 

@@ -12,6 +12,7 @@ from data.estimate import (
     estimate,
     judge,
     minimum_processes,
+    noise_floor,
     paired_log_ratio,
     process_log_time,
     processes_needed,
@@ -166,3 +167,10 @@ def test_an_estimate_of_few_processes_has_no_interval():
     found = estimate([math.log(100)] * 3)
     assert found.value == pytest.approx(100)
     assert (found.low, found.high) == (None, None)
+
+
+def test_the_noise_floor_is_the_far_end_of_the_interval_of_a_call_against_itself():
+    """Six pairs with one percent between them give a floor of about one percent; five give none."""
+    pairs = [(_samples([1000] * 12), _samples([1000 + step] * 12)) for step in (-10, 10, -5, 5, 0, 8)]
+    assert 0.005 < noise_floor(pairs) <= 0.0102
+    assert noise_floor(pairs[:5]) is None

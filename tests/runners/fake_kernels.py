@@ -69,6 +69,7 @@ def _only(*names: str):
 FAKE.variant("one-ms", "numpy", threads="one", applies=_only("steady", "odd"))(_taking(1_000_000))
 FAKE.variant("two-ms", "numpy", threads="one", applies=_only("steady"))(_taking(2_000_000))
 FAKE.variant("ten-us", "numpy", threads="one", applies=_only("odd"))(_taking(10_000))
+FAKE.variant("nothing", "numpy", threads="one", applies=_only("odd"))(_taking(0))
 FAKE.variant("seconds", "numpy", threads="one", applies=_only("long"))(_taking(3_000_000_000))
 FAKE.variant("wrong", "numpy", threads="one", applies=_only("odd"))(_taking(1_000, lambda x: x + 1))
 FAKE.variant("nan", "numpy", threads="one", applies=_only("odd"))(_taking(1_000, lambda x: x * np.nan))

@@ -94,3 +94,19 @@ def test_an_unknown_request_is_refused_and_the_worker_goes_on(worker):
 def test_a_worker_needs_nothing_of_data(worker):
     """The worker runs without importing the room of results."""
     assert prepare(worker, "fake/odd", "wrong-with-data")[0]["status"] == "ok"
+
+
+def test_a_twin_is_built_and_measured_beside_its_original(worker):
+    """A/A: the same variant twice, with buffers of its own, in the same rounds."""
+    wishes = [wish("one-ms", twin=True)]
+    worker.ask(60, op="prepare", case="fake/steady", seed=1, order_seed=1, variants=wishes)
+    (answer,) = worker.ask(60, op="measure", order_seed=2)["variants"]
+    assert answer["twin"]["round"] == answer["samples"]["round"]
+    assert set(answer["twin"]["time_ns"]) == {1_000_100}
+
+
+def test_a_call_too_short_to_be_measured_is_flagged(worker):
+    """A call below ten times the floor is kept and flagged, so that no ratio is made of it."""
+    prepare(worker, "fake/odd", "nothing")
+    (answer,) = worker.ask(60, op="measure", order_seed=2)["variants"]
+    assert "below_floor" in answer["flags"]
