@@ -25,22 +25,22 @@ __all__ = [
 
 #: Backends that compute, in the order in which people read them.
 COMPUTING = {
-    "numba": "#91581c",
-    "numpy": "#2a9ae4",
-    "openblas": "#0f7462",
-    "mkl": "#6665f4",
-    "blis": "#7f4cc0",
-    "accelerate": "#8f939a",
-    "torch": "#f76351",
-    "cupy": "#4d9c06",
-    "mlx": "#bc4192",
+    "numba": "#bd6a12",
+    "numpy": "#2f8fe0",
+    "openblas": "#217160",
+    "mkl": "#8a2ffa",
+    "blis": "#a66ab0",
+    "accelerate": "#929395",
+    "torch": "#b53c05",
+    "cupy": "#338e60",
+    "mlx": "#b21ab4",
 }
 #: Backends that read and write files; numpy does both.
 FILES = {
-    "safetensors": "#8f7327",
-    "orjson": "#b58773",
-    "json": "#5f6c85",
-    "pickle": "#cc5ab5",
+    "safetensors": "#b98a01",
+    "orjson": "#9b4f4a",
+    "json": "#5c648f",
+    "pickle": "#e943cf",
 }
 BACKENDS = COMPUTING | FILES
 #: A backend that is not known yet.

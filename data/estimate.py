@@ -6,9 +6,10 @@ share its memory layout and its minute, and are no independent replicates (Kalib
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from itertools import compress
 from statistics import median
 
 from data.records import Samples
@@ -104,13 +105,13 @@ class Comparison:
     needs_processes: int | None
 
 
-def _logs(samples: Samples, *, clean_only: bool) -> list[float]:
-    log_batch = math.log(samples.batch)
-    return [
-        math.log(max(time_ns, 1)) - log_batch
-        for index, time_ns in enumerate(samples.time_ns)
-        if not clean_only or not samples.clean or samples.clean[index]
-    ]
+def _median_log(times_ns: Iterable[int]) -> float:
+    """Return the median of the logarithms; order is the same before and after taking them, so two are enough."""
+    ordered = sorted(times_ns)
+    middle = len(ordered) // 2
+    if len(ordered) % 2:
+        return math.log(max(ordered[middle], 1))
+    return (math.log(max(ordered[middle - 1], 1)) + math.log(max(ordered[middle], 1))) / 2
 
 
 def process_log_time(samples: Samples, *, filtered: bool = True) -> float:
@@ -121,8 +122,10 @@ def process_log_time(samples: Samples, *, filtered: bool = True) -> float:
     """
     if not samples.time_ns:
         raise ValueError("a process without samples has no time")
-    logs = _logs(samples, clean_only=True) if filtered else []
-    return median(logs if len(logs) >= MINIMUM_CLEAN else _logs(samples, clean_only=False))
+    times_ns = samples.time_ns
+    if filtered and samples.clean and sum(samples.clean) >= MINIMUM_CLEAN:
+        times_ns = list(compress(times_ns, samples.clean))
+    return _median_log(times_ns) - math.log(samples.batch)
 
 
 def paired_log_ratio(new: Samples, old: Samples, *, filtered: bool = True) -> float:

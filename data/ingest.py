@@ -5,7 +5,7 @@ an interrupted file is superseded by its continuation), and statements hold for 
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import duckdb
@@ -14,7 +14,7 @@ from data import derived
 from data.entries import Record, decode
 from data.errors import FlopwatchError
 from data.ledger import RUN, Entry, Ledger
-from data.rows import insert_runs, insert_statements
+from data.rows import Loaded, insert_runs, insert_statements
 from data.rundocument import RunDocument, read
 from data.summary import Summary, summarise
 
@@ -27,11 +27,15 @@ Cursor = duckdb.DuckDBPyConnection
 
 @dataclass
 class Arrival:
-    """An entry that was read: a run with its summaries, a statement, or what is wrong with it."""
+    """An entry that was read: a run with its summaries, a statement, or what is wrong with it.
+
+    ``document`` is without its measured lines, which the summaries stand for; ``sampled`` counts those with samples.
+    """
 
     entry: Entry
     document: RunDocument | None = None
     summaries: Sequence[Summary] = ()
+    sampled: int = 0
     statement: Record | None = None
     state: str = APPLIED
     message: str | None = None
@@ -57,7 +61,8 @@ def take(entry: Entry, ledger: Ledger) -> Arrival:
         if entry.kind != RUN:
             return Arrival(entry, statement=decode(content))
         document = read(content)
-        return Arrival(entry, document, summarise(document))
+        sampled = sum(1 for line in document.lines if line.samples)
+        return Arrival(entry, replace(document, lines=[]), summarise(document), sampled)
     except FlopwatchError as error:
         return Arrival(entry, state=REFUSED, message=str(error))
     except (ArithmeticError, ValueError) as error:
@@ -72,7 +77,8 @@ def apply(cursor: Cursor, arrivals: Sequence[Arrival], ledger: Ledger) -> None:
     insert_statements(
         cursor, [(arrival.entry, arrival.statement) for arrival in statements if arrival.statement]
     )
-    first = insert_runs(cursor, [(a.entry, a.document, a.summaries) for a in runs if a.document], ledger)
+    loaded = [Loaded(a.entry, a.document, a.summaries, a.sampled) for a in runs if a.document]
+    first = insert_runs(cursor, loaded, ledger)
     _remember(cursor, arrivals)
     derived.name_machines(cursor)
     changed |= derived.withdraw(

@@ -7,7 +7,7 @@ import tarfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,8 @@ from data.owner import Ownership
 from data.store import Store
 
 __all__ = ["backup", "check", "info", "rebuild", "restore"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Progress = Callable[[int, int], None]
 
@@ -174,7 +176,7 @@ def _members(source: Path) -> Iterator[tuple[str, datetime, bytes]]:
                 content = file.read() if file else b""
                 if digest(content) != sha256 or not is_kind(kind):
                     raise BadInput(f"{source}: {member.name[:100]!r} is damaged; nothing was restored")
-                yield kind, datetime.fromtimestamp(member.mtime, UTC), content
+                yield kind, _EPOCH + timedelta(microseconds=round(member.mtime * 1e6)), content
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise BadInput(f"{source} is no backup of flopwatch ({error}); nothing was restored") from error
     except OSError as error:

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import msgspec
@@ -22,7 +22,6 @@ from data.summary import Key, Summary
 __all__ = ["insert_runs", "insert_statements", "measurement_id", "series_id"]
 
 Cursor = duckdb.DuckDBPyConnection
-Loaded = tuple[Entry, RunDocument, Sequence[Summary]]
 
 #: Columns of the table measurement that are fields of a summary under the same name.
 _FIELDS = (
@@ -38,7 +37,17 @@ _FIELDS = (
         "p10_ns",
         "p90_ns",
     ),
-    *("processes", "samples", "clean_share", "noise_floor", "rate", "rate_low", "rate_high", "unit", "share_of_ceiling"),
+    *(
+        "processes",
+        "samples",
+        "clean_share",
+        "noise_floor",
+        "rate",
+        "rate_low",
+        "rate_high",
+        "unit",
+        "share_of_ceiling",
+    ),
     *(
         "ceiling_case",
         "ceiling_rate",
@@ -49,6 +58,8 @@ _FIELDS = (
     ),
     *("first_call_ns", "flags", "flop", "bytes", "elements", "tokens", "footprint_bytes", "store", "bound"),
 )
+#: Longer lines must be announced to DuckDB's JSON reader.
+_USUAL_LINE = 16 << 20
 _CELL = ("kernel", "case_id", "variant", "condition", "backend", "device", "threads")
 
 _SAMPLE_COLUMNS = {
@@ -66,6 +77,18 @@ _SAMPLE_COLUMNS = {
     "probe_ns BIGINT[], round BIGINT[])",
     "attributes": "JSON",
 }
+
+
+class Loaded(NamedTuple):
+    """A run to insert: its entry, the file without measured lines, their summaries, how many lines have samples."""
+
+    entry: Entry
+    document: RunDocument
+    summaries: Sequence[Summary]
+    sampled: int
+
+
+Numbered = tuple[int, Loaded]
 
 
 def _hash(*parts: object) -> str:
@@ -113,21 +136,17 @@ def insert_statements(cursor: Cursor, statements: Sequence[tuple[Entry, Record]]
 def insert_runs(cursor: Cursor, loaded: Sequence[Loaded], ledger: Ledger) -> int:
     """Insert runs with all that belongs to them; return the first number given, which later runs exceed."""
     first: int = cursor.execute("SELECT coalesce(max(run), 0) + 1 FROM run").fetchall()[0][0]
-    numbered = [(first + offset, *one) for offset, one in enumerate(loaded)]
+    numbered = list(enumerate(loaded, first))
     if not numbered:
         return first
-    _insert_descriptions(cursor, [document.run for _, document, _ in loaded])
-    _append(cursor, "run", [_run_row(number, entry, document) for number, entry, document, _ in numbered])
+    _insert_descriptions(cursor, [one.document.run for one in loaded])
+    _append(cursor, "run", [_run_row(number, one.entry, one.document) for number, one in numbered])
     _append(
-        cursor,
-        "process",
-        [row for number, _, document, _ in numbered for row in _process_rows(number, document)],
+        cursor, "process", [row for number, one in numbered for row in _process_rows(number, one.document)]
     )
-    _append(
-        cursor, "note", [row for number, _, document, _ in numbered for row in _note_rows(number, document)]
-    )
-    _insert_measurements(cursor, [(number, document, rows) for number, _, document, rows in numbered])
-    _insert_samples(cursor, [(number, entry, document) for number, entry, document, _ in numbered], ledger)
+    _append(cursor, "note", [row for number, one in numbered for row in _note_rows(number, one.document)])
+    _insert_measurements(cursor, numbered)
+    _insert_samples(cursor, numbered, ledger)
     return first
 
 
@@ -189,17 +208,13 @@ def _note_rows(number: int, document: RunDocument) -> Iterator[tuple[Any, ...]]:
         yield (number, note.at, note.topic, note.text, _json(note.attributes))
 
 
-def _insert_measurements(cursor: Cursor, runs: Sequence[tuple[int, RunDocument, Sequence[Summary]]]) -> None:
+def _insert_measurements(cursor: Cursor, numbered: Sequence[Numbered]) -> None:
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE staged AS "
         f"SELECT run, series_id, machine_id, {', '.join(_CELL)}, measurement_id, {', '.join(_FIELDS)}, attributes "
         "FROM measurement CROSS JOIN series LIMIT 0"
     ).fetchall()
-    _append(
-        cursor,
-        "staged",
-        [row for number, document, found in runs for row in _staged(number, document, found)],
-    )
+    _append(cursor, "staged", [row for number, one in numbered for row in _staged(number, one)])
     cursor.execute(
         "INSERT INTO series SELECT (SELECT coalesce(max(series), 0) FROM series) + row_number() OVER (), * FROM ("
         "SELECT series_id, min(machine_id), min(kernel), min(case_id), min(variant), min(condition), min(backend), "
@@ -214,9 +229,9 @@ def _insert_measurements(cursor: Cursor, runs: Sequence[tuple[int, RunDocument, 
     ).fetchall()
 
 
-def _staged(number: int, document: RunDocument, summaries: Sequence[Summary]) -> Iterator[tuple[Any, ...]]:
-    run_id, machine_id = document.run.id, document.run.machine.id
-    for row in summaries:
+def _staged(number: int, loaded: Loaded) -> Iterator[tuple[Any, ...]]:
+    run_id, machine_id = loaded.document.run.id, loaded.document.run.machine.id
+    for row in loaded.summaries:
         key = row.key
         yield (
             *(number, series_id(machine_id, key), machine_id, row.kernel, *key, measurement_id(run_id, key)),
@@ -225,17 +240,16 @@ def _staged(number: int, document: RunDocument, summaries: Sequence[Summary]) ->
         )
 
 
-def _insert_samples(cursor: Cursor, runs: Sequence[tuple[int, Entry, RunDocument]], ledger: Ledger) -> None:
+def _insert_samples(cursor: Cursor, numbered: Sequence[Numbered], ledger: Ledger) -> None:
     """Insert the raw samples straight from the run files, and check that none was missed."""
-    expected = sum(1 for *_, document in runs for line in document.lines if line.samples)
+    expected = sum(one.sampled for _, one in numbered)
     if not expected:
         return
+    columns = ", ".join(f"'{name}': '{kind}'" for name, kind in _SAMPLE_COLUMNS.items())
     with contextlib.ExitStack() as stack:
-        files = [(str(_file(stack, entry, document, ledger)), number) for number, entry, document in runs]
+        files = [(str(_file(stack, one, ledger)), number) for number, one in numbered]
         cursor.execute("CREATE OR REPLACE TEMP TABLE file (filename VARCHAR, run INTEGER)").fetchall()
         _append(cursor, "file", files)
-        columns = ", ".join(f"'{name}': '{kind}'" for name, kind in _SAMPLE_COLUMNS.items())
-        largest = max(len(document.content) for *_, document in runs)
         inserted: int = cursor.execute(
             "INSERT INTO sample SELECT f.run, s.series, j.process, j.status, j.first_call_ns, "
             "coalesce(j.samples.batch, 1), j.samples.time_ns, j.samples.clean, j.samples.cpu_ns, "
@@ -246,7 +260,7 @@ def _insert_samples(cursor: Cursor, runs: Sequence[tuple[int, Entry, RunDocument
             "AND t.variant = j.variant AND t.condition = j.condition AND t.backend = j.backend "
             "AND t.device = j.device AND t.threads = j.threads JOIN series AS s ON s.series_id = t.series_id "
             "WHERE j.kind IN ('measurement', 'ceiling') AND j.samples IS NOT NULL",
-            [[name for name, _ in files], max(largest, 1 << 20)],
+            [[name for name, _ in files], max(_longest_line(one.document.content) for _, one in numbered)],
         ).fetchall()[0][0]
     if inserted != expected:
         raise BadInput(
@@ -254,13 +268,19 @@ def _insert_samples(cursor: Cursor, runs: Sequence[tuple[int, Entry, RunDocument
         )
 
 
-def _file(stack: contextlib.ExitStack, entry: Entry, document: RunDocument, ledger: Ledger) -> Path:
+def _longest_line(content: bytes) -> int:
+    """Return a bound on the length of a line that is worth telling the JSON reader."""
+    if len(content) <= _USUAL_LINE:
+        return _USUAL_LINE
+    return max(_USUAL_LINE, *(len(line) + 1 for line in content.split(b"\n")))
+
+
+def _file(stack: contextlib.ExitStack, loaded: Loaded, ledger: Ledger) -> Path:
     """Return the run file, or a copy without the lines of kinds that are unknown here."""
-    if not document.unknown:
-        return stack.enter_context(ledger.file(entry.sha256))
+    if not loaded.document.unknown:
+        return stack.enter_context(ledger.file(loaded.entry.sha256))
     places.scratch().mkdir(parents=True, exist_ok=True)
-    folder = stack.enter_context(TemporaryDirectory(dir=places.scratch()))
-    copy = Path(folder) / "known.jsonl"
-    lines = document.content.splitlines(keepends=True)
-    copy.write_bytes(b"".join(line for line in lines if msgspec.json.decode(line)["kind"] in KINDS))
+    copy = Path(stack.enter_context(TemporaryDirectory(dir=places.scratch()))) / "known.jsonl"
+    lines = loaded.document.content.split(b"\n")[:-1]
+    copy.write_bytes(b"".join(line + b"\n" for line in lines if msgspec.json.decode(line)["kind"] in KINDS))
     return copy

@@ -16,7 +16,7 @@ from typing import Any, TypeVar, get_args
 import msgspec
 
 from data.errors import RunFileError, StorageError
-from data.records import FORMAT, Ceiling, End, Line, Measurement, Note, Process, Run, Skipped
+from data.records import FORMAT, Ceiling, End, Line, Measurement, Note, Process, Run, Samples, Skipped
 
 __all__ = [
     "LIMIT_BYTES",
@@ -266,23 +266,32 @@ class _Reader:
 
     def _require_consistent(self, line: Measurement | Ceiling) -> None:
         """Lines of one measurement agree on what it is, and each process times it once."""
+        key = line.key
         about = (isinstance(line, Ceiling), line.kernel, line.unit)
-        if self._kinds.setdefault(line.key, about) != about:
+        if self._kinds.setdefault(key, about) != about:
             raise self._error(
                 f"disagrees with an earlier line on kind, kernel or unit of {line.case} {line.variant}"
             )
-        samples = line.samples
-        if samples is None:
+        if line.samples is None:
             return
-        for name in ("round", "clean", "cpu_ns", "switches", "probe_ns"):
-            held = len(getattr(samples, name))
-            if held and held != len(samples.time_ns):
-                raise self._error(f"holds {held} values for {len(samples.time_ns)} times", f"samples.{name}")
-        if (line.key, line.process) in self._sampled:
+        self._require_equal_lengths(line.samples, "samples")
+        if line.twin:
+            self._require_equal_lengths(line.twin, "twin")
+        if (key, line.process) in self._sampled:
             raise self._error(
                 f"process {line.process} has timed {line.case} {line.variant} before", "process"
             )
-        self._sampled.add((line.key, line.process))
+        self._sampled.add((key, line.process))
+
+    def _require_equal_lengths(self, samples: Samples, field: str) -> None:
+        wanted = len(samples.time_ns)
+        columns = (samples.round, samples.clean, samples.cpu_ns, samples.switches, samples.probe_ns)
+        if {len(column) for column in columns} <= {0, wanted}:
+            return
+        for name in ("round", "clean", "cpu_ns", "switches", "probe_ns"):
+            held = len(getattr(samples, name))
+            if held not in (0, wanted):
+                raise self._error(f"holds {held} values for {wanted} times", f"{field}.{name}")
 
     def _require_whole(self, before: bytes, end: End) -> None:
         self._require_moment(end.ended, "ended")

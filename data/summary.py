@@ -192,7 +192,7 @@ def _summarise_one(parts: list[Measured], confidence: float) -> Summary:
         row.hide_speed(Status.INTERRUPTED, "no process finished it")
     elif status == Status.OK:
         found = estimate([process_log_time(samples) for samples in timed], confidence)
-        _give_time(row, found, sorted(t / samples.batch for samples in timed for t in samples.time_ns))
+        _give_time(row, found, sorted([t / samples.batch for samples in timed for t in samples.time_ns]))
         marks = [mark for samples in timed for mark in samples.clean]
         row.clean_share = sum(marks) / len(marks) if marks else None
         if any(

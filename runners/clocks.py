@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable
 from itertools import repeat
 from pathlib import Path
-from pathlib import Path
 from typing import Any
 
 try:

@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -22,35 +22,15 @@ from data.records import Ceiling, Environment, Machine, Measurement, Run, uuid7
 from data.rundocument import RunDocument, read
 from data.runfile import RunFileWriter
 from data.summary import Key, Summary, summarise
-from data.words import Effort, Profile, Status
+from data.words import Profile, Status
 from runners.compiled import source_digest
-from runners.orchestrate import Lines, Observer, Orchestrator, timestamp
+from runners.lines import Lines, Observer, timestamp
+from runners.orchestrate import Orchestrator
 from runners.plan import Group, Plan, make_plan
-from runners.protocol import EFFORTS, Replication
+from runners.protocol import Replication
+from runners.wishes import KEPT, Wishes, command, effort, replication, wishes_of
 
-__all__ = ["Outcome", "Wishes", "execute"]
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What the person asked for."""
-
-    profile: str = Profile.QUICK
-    effort: str | None = None
-    cases: tuple[str, ...] = ()
-    variants: tuple[str, ...] = ()
-    backends: tuple[str, ...] = ()
-    threads: tuple[int, ...] = ()
-    precision: float | None = None
-    budget_s: float | None = None
-    seed: int = 0
-    aa: bool = False
-    labels: dict[str, str] = field(default_factory=dict)
-    machine: str | None = None
-    limit_s: float = 300.0
-    out: Path | None = None
-    resume: Path | None = None
-    store: bool = True
+__all__ = ["Outcome", "execute"]
 
 
 @dataclass
@@ -74,7 +54,7 @@ def execute(wishes: Wishes, observer: Observer) -> Outcome:
     """
     started = time.monotonic()
     held = _held(wishes)
-    wishes = wishes if held is None else _wishes_of(held, wishes)
+    wishes = wishes if held is None else wishes_of(held, wishes)
     plan = make_plan(Profile(wishes.profile), wishes.cases, wishes.variants, wishes.backends, wishes.threads)
     if not plan.groups:
         raise NothingMeasured(f"nothing can be measured: {plan.skipped[0].backend}: {plan.skipped[0].reason}")
@@ -121,23 +101,6 @@ def _held(wishes: Wishes) -> RunDocument | None:
     return document
 
 
-def _wishes_of(held: RunDocument, wishes: Wishes) -> Wishes:
-    """Return the wishes that an interrupted run was started with; they are part of its protocol."""
-    kept = dict(held.run.protocol["wishes"])
-    for name in ("cases", "variants", "backends", "threads"):
-        kept[name] = tuple(kept[name])
-    return Wishes(
-        **kept,
-        labels=dict(held.run.labels),
-        machine=held.run.machine.name,
-        out=None,
-        resume=wishes.resume,
-        store=wishes.store,
-        limit_s=wishes.limit_s,
-        budget_s=wishes.budget_s,
-    )
-
-
 class _Scratch:
     """A folder for files that cases write, removed when the run ends."""
 
@@ -163,7 +126,7 @@ class _Job:
         self, wishes: Wishes, plan: Plan, observer: Observer, scratch: Path, held: RunDocument | None
     ) -> None:
         self.wishes, self.plan, self.observer, self.held = wishes, plan, observer, held
-        self.replication = _replication(wishes)
+        self.replication = replication(wishes)
         self.path = Path()
         self._writer: RunFileWriter | None = None
         self.lines = Lines(self._write)
@@ -295,19 +258,6 @@ class _Held:
         return self.plan.skipped
 
 
-def _effort(wishes: Wishes) -> Effort:
-    """Return the effort asked for, else that of the profile's name."""
-    return Effort(wishes.effort or ("standard" if wishes.profile == Profile.FULL else wishes.profile))
-
-
-def _replication(wishes: Wishes) -> Replication:
-    chosen = EFFORTS[_effort(wishes)]
-    if wishes.precision is None:
-        return chosen
-    looks = EFFORTS[Effort.RIGOROUS].looks
-    return Replication(looks, 0.97, precision=wishes.precision, protocol=chosen.protocol)
-
-
 def _precise(replication: Replication) -> Callable[[list[Measurement | Ceiling], float], bool] | None:
     """Return the rule of a planned look: is the interval narrow enough?"""
     precision = replication.precision
@@ -343,7 +293,6 @@ def _first_line(
 ) -> Run:
     from runners.environment import flopwatch_facts
 
-    kept = ("profile", "effort", "cases", "variants", "backends", "threads", "precision", "seed", "aa")
     return Run(
         id=uuid7(),
         started=timestamp(),
@@ -351,41 +300,19 @@ def _first_line(
         machine=machine,
         environment=environment,
         profile=wishes.profile,
-        effort=_effort(wishes),
+        effort=effort(wishes),
         seed=wishes.seed,
-        command=_command(wishes),
+        command=command(wishes),
         labels=wishes.labels,
         protocol={
             "confidence": replication.confidence,
             "looks": list(replication.looks),
             "precision": replication.precision,
             **asdict(replication.protocol),
-            "wishes": {name: getattr(wishes, name) for name in kept},
+            "wishes": {name: getattr(wishes, name) for name in KEPT},
         },
         plan=[cell.record() for cell in plan.cells],
     )
-
-
-def _command(wishes: Wishes) -> list[str]:
-    """Return the command that measures the same again."""
-    command = ["flopwatch", "run", "--profile", str(wishes.profile)]
-    if wishes.effort:
-        command += ["--effort", str(wishes.effort)]
-    for option, values in (
-        ("--case", wishes.cases),
-        ("--variant", wishes.variants),
-        ("--backend", wishes.backends),
-        ("--threads", wishes.threads),
-    ):
-        for value in values:
-            command += [option, str(value)]
-    if wishes.precision is not None:
-        command += ["--precision", f"{wishes.precision:g}"]
-    if wishes.aa:
-        command.append("--aa")
-    if wishes.seed:
-        command += ["--seed", str(wishes.seed)]
-    return command
 
 
 def _rescue(path: Path, record: Any) -> Path:

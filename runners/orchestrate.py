@@ -10,8 +10,7 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,77 +19,21 @@ import psutil
 from data.records import Ceiling, Error, Measurement, Note, Process, Samples, Work
 from data.summary import Key
 from data.words import Status
+from runners.lines import Lines, Measured, Observer, timestamp
+from runners.machine import state
 from runners.plan import Group, Plan, PlannedCell
 from runners.process import Worker, WorkerDied, WorkerRefused, WorkerTimeout
 from runners.protocol import Replication
 from runners.quiet import WAITING_LIMIT, Gate, LoadMeter, foreign_limit
 
-__all__ = ["Lines", "Observer", "Orchestrator", "timestamp"]
+__all__ = ["Orchestrator"]
 
-Measured = Measurement | Ceiling
 Broken = (WorkerDied, WorkerTimeout, WorkerRefused)
 
 #: A call that takes longer is checked after its timing, not by a call of its own before.
 _CHECK_LATER_NS = 2_000_000_000
 #: A call that takes longer gets three processes and no interval.
 _THREE_PROCESSES_NS = 10_000_000_000
-
-
-def timestamp() -> str:
-    """Return the present moment in UTC as the run file writes it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-
-
-class Observer:
-    """Is told how a run proceeds; the command line draws it."""
-
-    def planned(self, cells: int, processes: int) -> None:
-        """Say how much there is to do."""
-
-    def at(self, block: int, case: str) -> None:
-        """Say what is being measured now."""
-
-    def measured(self, line: Measured) -> None:
-        """Pass on a line as it is written."""
-
-    def progress(self, done: int, total: int) -> None:
-        """Say how many (cell, process) pairs are done."""
-
-    def remark(self, text: str) -> None:
-        """Pass on something worth knowing."""
-
-
-@dataclass
-class Lines:
-    """What a run has written so far: enough to know what is left, also after an interruption."""
-
-    write: Callable[[Any], None]
-    measured: list[Measured] = field(default_factory=list)
-    blocks: dict[int, int] = field(default_factory=dict)
-    processes: int = 0
-
-    def add(self, line: Measured) -> None:
-        """Write a measurement or ceiling down at once, then remember it."""
-        self.write(line)
-        self.measured.append(line)
-
-    def add_process(self, record: Process) -> None:
-        """Write a process down."""
-        self.write(record)
-        self.blocks[record.index] = record.block
-        self.processes = max(self.processes, record.index + 1)
-
-    def of(self, key: Key) -> list[Measured]:
-        """Return the lines of one measurement."""
-        return [line for line in self.measured if line.key == key]
-
-    def done(self) -> set[tuple[Key, int]]:
-        """Return which (measurement, block) pairs are written."""
-        return {
-            (line.key, self.blocks[line.process])
-            for line in self.measured
-            if line.process is not None and line.process in self.blocks
-        }
 
 
 class Orchestrator:
@@ -265,6 +208,7 @@ class Orchestrator:
                     "floor_ns": described["floor_ns"],
                     "loop_ns": described["loop_ns"],
                     "gate": gate,
+                    "state": state(),
                     "threads_reported": {
                         name: facts.get("threads") for name, facts in described["backends"].items()
                     },
@@ -327,7 +271,8 @@ class Orchestrator:
 
     def _measure(self, worker: Worker, index: int, cells: list[PlannedCell]) -> None:
         wishes = [
-            _wish(number, cell, self._known_ns(cell)) | {"twin": self._twins} for number, cell in enumerate(cells)
+            _wish(number, cell, self._known_ns(cell)) | {"twin": self._twins}
+            for number, cell in enumerate(cells)
         ]
         case, order = cells[0].case, self._rng.randrange(2**32)
         prepared = worker.ask(

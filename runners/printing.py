@@ -11,7 +11,7 @@ from data.estimate import process_log_time
 from data.summary import Summary
 from data.units import format_interval, format_rate, format_share, format_time
 from data.words import Status
-from runners.orchestrate import Measured, Observer
+from runners.lines import Measured, Observer
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -119,7 +119,9 @@ class Screen(Observer):
             table.add_column(name, justify="right" if number else "left", no_wrap=True)
         for line, values in list(self._newest.values())[-_SHOWN_LINES:]:
             typical = format_time(exp(median(values)))
-            table.add_row(line.case, _variant(line), line.backend, str(line.threads), typical, str(len(values)))
+            table.add_row(
+                line.case, _variant(line), line.backend, str(line.threads), typical, str(len(values))
+            )
         return Group(
             table, ProgressBar(total=max(self._total, 1), completed=self._done, width=60), self._bar()
         )

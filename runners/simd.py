@@ -6,7 +6,7 @@ registers.  Values take ``+ - * /``; everything else is a function of this modul
 """
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -20,10 +20,10 @@ __all__ = [
     "fence",
     "fma",
     "highest",
+    "interleave_six",
     "largest",
     "load",
     "mantissa_of",
-    "prefetch",
     "select_less",
     "smallest",
     "splat",
@@ -31,6 +31,7 @@ __all__ = [
     "store",
     "stream",
     "total",
+    "transpose_eight",
     "vector",
 ]
 
@@ -199,20 +200,111 @@ def splat(typing: Any, value: Any) -> Any:
     return vector(value), emit
 
 
+def _shuffle(builder: Any, x: Any, y: Any, *lanes: int) -> Any:
+    """Pick lanes of two vectors of eight: 0-7 are those of ``x``, 8-15 those of ``y``."""
+    return builder.shuffle_vector(x, y, _ir.Constant(_ir.VectorType(_INT, 8), list(lanes)))
+
+
+def _columns_of_six(builder: Any, rows: list[Any]) -> Iterator[Any]:
+    """Yield the eight columns of six rows of eight, each in the first six lanes of a vector."""
+    low = [_shuffle(builder, *rows[i : i + 2], 0, 8, 1, 9, 4, 12, 5, 13) for i in (0, 2, 4)]
+    high = [_shuffle(builder, *rows[i : i + 2], 2, 10, 3, 11, 6, 14, 7, 15) for i in (0, 2, 4)]
+    fours = [
+        _shuffle(
+            builder,
+            *pair[:2],
+            first,
+            first + 1,
+            first + 8,
+            first + 9,
+            first + 4,
+            first + 5,
+            first + 12,
+            first + 13,
+        )
+        for pair in (low, high)
+        for first in (0, 2)
+    ]
+    for column in range(8):
+        four, two = fours[column % 4], (low, high)[column % 4 // 2][2]
+        a, b = column // 4 * 4, column // 4 * 4 + column % 2 * 2
+        yield _shuffle(builder, four, two, a, a + 1, a + 2, a + 3, b + 8, b + 9, b + 8, b + 9)
+
+
 @_intrinsic
-def prefetch(typing: Any, array: Any, index: Any) -> Any:
-    """Ask for the cache line of an element that will be read soon."""
+def interleave_six(typing: Any, source: Any, at: Any, stride: Any, target: Any, target_at: Any) -> Any:
+    """Copy eight columns of six rows, ``stride`` apart from ``at`` on, column after column.
+
+    Two elements behind the 48 of the target are written, too.
+    """
+    eight = _ir.VectorType(_FLOAT, 8)
+
+    def pointer(context: Any, builder: Any, kind: Any, array: Any, index: Any) -> Any:
+        data = _cgutils.create_struct_proxy(kind)(context, builder, array).data
+        return builder.bitcast(builder.gep(data, [index]), eight.as_pointer())
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        pointer = builder.bitcast(
-            _element_pointer(context, builder, signature, arguments), _ir.IntType(8).as_pointer()
-        )
-        kind = _ir.FunctionType(_ir.VoidType(), [pointer.type, _INT, _INT, _INT])
-        function = _cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        builder.call(function, [pointer, _INT(0), _INT(3), _INT(1)])
+        rows, index = [], arguments[1]
+        for _ in range(6):
+            row = builder.load(pointer(context, builder, signature.args[0], arguments[0], index), typ=eight)
+            row.align = 4
+            rows.append(row)
+            index = builder.add(index, arguments[2])
+        index = arguments[4]
+        for column in _columns_of_six(builder, rows):
+            written = builder.store(column, pointer(context, builder, signature.args[3], arguments[3], index))
+            written.align = 4
+            index = builder.add(index, index.type(6))
         return context.get_dummy_value()
 
-    return _types.none(array, _types.intp), emit
+    return _types.none(source, _types.intp, _types.intp, target, _types.intp), emit
+
+
+def _transposed(builder: Any, rows: list[Any]) -> list[Any]:
+    """Transpose eight vectors of eight."""
+    pairs = []
+    for i in (0, 2, 4, 6):
+        pairs.append(_shuffle(builder, *rows[i : i + 2], 0, 8, 1, 9, 4, 12, 5, 13))
+        pairs.append(_shuffle(builder, *rows[i : i + 2], 2, 10, 3, 11, 6, 14, 7, 15))
+    fours = []
+    for i, k in ((0, 2), (1, 3), (4, 6), (5, 7)):
+        fours.append(_shuffle(builder, pairs[i], pairs[k], 0, 1, 8, 9, 4, 5, 12, 13))
+        fours.append(_shuffle(builder, pairs[i], pairs[k], 2, 3, 10, 11, 6, 7, 14, 15))
+    low = [_shuffle(builder, fours[i], fours[i + 4], 0, 1, 2, 3, 8, 9, 10, 11) for i in range(4)]
+    high = [_shuffle(builder, fours[i], fours[i + 4], 4, 5, 6, 7, 12, 13, 14, 15) for i in range(4)]
+    return low + high
+
+
+@_intrinsic
+def transpose_eight(typing: Any, source: Any, view: Any, target: Any, target_view: Any, scale: Any) -> Any:
+    """Copy eight columns of eight rows to eight rows of eight columns, times ``scale``.
+
+    A view is (first element, row stride) in a flat array.
+    """
+    eight = _ir.VectorType(_FLOAT, 8)
+
+    def pointer(context: Any, builder: Any, kind: Any, array: Any, view: Any, row: int) -> Any:
+        data = _cgutils.create_struct_proxy(kind)(context, builder, array).data
+        first, stride = (builder.extract_value(view, position) for position in (0, 1))
+        index = builder.add(first, builder.mul(stride, stride.type(row)))
+        return builder.bitcast(builder.gep(data, [index]), eight.as_pointer())
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rows = []
+        for row in range(8):
+            at = pointer(context, builder, signature.args[0], arguments[0], arguments[1], row)
+            rows.append(builder.load(at, typ=eight))
+            rows[-1].align = 4
+        undefined = _ir.Constant(eight, _ir.Undefined)
+        first = builder.insert_element(undefined, arguments[4], _INT(0))
+        factor = _shuffle(builder, first, undefined, *[0] * 8)
+        for column, vector in enumerate(_transposed(builder, rows)):
+            at = pointer(context, builder, signature.args[2], arguments[2], arguments[3], column)
+            builder.store(builder.fmul(vector, factor), at).align = 4
+        return context.get_dummy_value()
+
+    pair = _types.UniTuple(_types.intp, 2)
+    return _types.none(source, pair, target, pair, _types.float32), emit
 
 
 @_intrinsic

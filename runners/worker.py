@@ -115,7 +115,7 @@ class Session:
         from runners.inside import gather
 
         return {
-            "description": gather(),
+            "description": gather(package for one in self.backends.values() for package in one.packages),
             "backends": {name: backend.describe() for name, backend in self.backends.items()},
             "floor_ns": self.floor_ns,
             "loop_ns": self.loop_ns,
@@ -221,7 +221,11 @@ class Session:
         if subjects:
             run_rounds(subjects, self.protocol, self.covariates, rng, request.get("rounds"))
         measured = list(zip(self.prepared, subjects, strict=True))
-        answers = {one.wish["index"]: self._samples(one, subject) for one, subject in measured if not one.wish["is_twin"]}
+        answers = {
+            one.wish["index"]: self._samples(one, subject)
+            for one, subject in measured
+            if not one.wish["is_twin"]
+        }
         for twin, subject in measured:
             answer = answers.get(twin.wish["index"], {})
             if twin.wish["is_twin"] and "samples" in answer:
@@ -238,9 +242,11 @@ class Session:
         if answer["status"] == "wrong":
             answer["reason"] = f"after timing: {answer.get('reason', '')}"
         if answer["status"] == "ok":
-            flags = sorted({*subject.flags, *([] if subject.filtered else ["unfiltered"]), *self._floor_flags(subject)})
+            flags = {*subject.flags, *self._floor_flags(subject)} | (
+                set() if subject.filtered else {"unfiltered"}
+            )
             answer |= {
-                "flags": flags,
+                "flags": sorted(flags),
                 "samples": {
                     "time_ns": subject.time_ns,
                     "batch": subject.batch,

@@ -82,7 +82,10 @@ def test_measuring_needs_no_database_and_no_page() -> None:
 
 def test_the_worker_needs_numpy_only() -> None:
     """The module that runs in every environment loads the standard library, NumPy and `runners`, and nothing else."""
-    statement = "import runners.worker, runners.inside\nfrom runners.workload import backends, kernels\nbackends(); kernels()"
+    statement = (
+        "import runners.worker, runners.inside\n"
+        "from runners.workload import backends, kernels\nbackends(); kernels()"
+    )
     extra = loaded_by(statement) - loaded_by("import numpy") - set(sys.stdlib_module_names)
     assert extra == {"runners"}
 

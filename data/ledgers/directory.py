@@ -11,7 +11,7 @@ import re
 import time
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from data.errors import BadInput, NotFound, StorageError
@@ -22,6 +22,7 @@ __all__ = ["DirectoryLedger"]
 #: A folder that changed this recently may change again without a new time stamp (file systems round it).
 _SETTLED_NS = 3_000_000_000
 _ASIDE = "aside"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NAME = re.compile(r"[0-9a-f]{64}\.[a-z][a-z-]{0,39}\.jsonl?")
 _ABANDONED_S = 24 * 3600
 
@@ -64,7 +65,8 @@ class DirectoryLedger:
                 file.flush()
                 os.fsync(file.fileno())
             if received:
-                os.utime(aside, (received.timestamp(), received.timestamp()))
+                moment_ns = (received - _EPOCH) // timedelta(microseconds=1) * 1000
+                os.utime(aside, ns=(moment_ns, moment_ns))
             aside.replace(target)
         finally:
             with contextlib.suppress(OSError):
@@ -163,7 +165,7 @@ class DirectoryLedger:
 
 def _entry(name: str, status: os.stat_result) -> Entry:
     sha256, kind, _ = name.split(".")
-    received = datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, UTC)
+    received = _EPOCH + timedelta(microseconds=status.st_mtime_ns // 1000)
     return Entry(sha256, kind, received, status.st_size)
 
 

@@ -87,8 +87,9 @@ def _label(text: str) -> tuple[str, str]:
 def main(options: argparse.Namespace) -> int:
     """Measure, print, write the run file and store it."""
     from data.errors import BadInput
-    from runners.execute import Wishes, execute
+    from runners.execute import execute
     from runners.printing import Screen, print_summary
+    from runners.wishes import Wishes
 
     chosen = [
         name

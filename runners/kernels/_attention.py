@@ -6,19 +6,21 @@ the sum of 24 queries (3 vectors of 8) run side by side in the lanes, and a row 
 product broadcasts.
 """
 
+import math
 from typing import Any
 
 import numpy as np
 
 from runners.arrays import aligned
 from runners.compiled import LANES, compiled, prange, simd
-from runners.kernels._functions import exp_bounded
+from runners.kernels._functions import exp2_of_negative
 from runners.kernels._gemm import TILE_COLUMNS, TILE_ROWS, pack_b, tile
 
 __all__ = ["attend", "workspace"]
 
 f4 = np.float32
 
+_LOG2_E = f4(math.log2(math.e))
 #: a tile of scores is 4 keys by 3 vectors of queries: 12 accumulators
 _KEYS, _QUERIES = 4, 3 * LANES
 #: queries and keys of a block: its exponentials take 96 KiB, its keys and values 64 KiB each (at a width of 64), so
@@ -26,26 +28,13 @@ _KEYS, _QUERIES = 4, 3 * LANES
 _QUERY_BLOCK, _KEY_BLOCK = 96, 256
 
 
-def workspace(heads: int, length: int, width: int, threads: int) -> tuple[Any, Any, Any]:
-    """Return space for the packed keys and values [heads, length rounded up · width] and for each thread's blocks."""
-    padded = -(-length // _KEYS) * _KEYS
+def workspace(heads: int, length: int, width: int, threads: int) -> tuple[Any, Any]:
+    """Return space for the packed values [heads, length · width] and for the blocks of each thread."""
     own = _QUERY_BLOCK * (2 * width + _KEY_BLOCK + 3)
-    spaces = (heads, padded * width), (heads, length * width), (threads, -(-own // 16) * 16)
-    keys, values, scratch = (aligned(shape) for shape in spaces)
-    for array in (keys, values, scratch):
-        array.fill(0)
-    return keys, values, scratch
-
-
-@compiled()
-def _pack_keys(k: Any, at: Any, length: Any, width: Any, out: Any) -> None:
-    """Copy K [length, width] into strips of 4 keys, column after column; missing keys are zero."""
-    for first in range(0, length, _KEYS):
-        for key in range(_KEYS):
-            start = at + (first + key) * width
-            for column in range(width):
-                value = k[start + column] if first + key < length else f4(0)
-                out[first * width + column * _KEYS + key] = value
+    values, scratch = aligned((heads, length * width)), aligned((threads, -(-own // 16) * 16))
+    values.fill(0)
+    scratch.fill(0)
+    return values, scratch
 
 
 @compiled()
@@ -59,12 +48,20 @@ def _pack_values(v: Any, at: Any, length: Any, width: Any, out: Any) -> None:
 @compiled()
 def _pack_queries(q: Any, at: Any, valid: Any, width: Any, scale: Any, out: Any) -> None:
     """Copy ``valid`` rows of Q, scaled, into slivers of 3 vectors of queries, column after column; the rest is zero."""
-    for first in range(0, _QUERY_BLOCK, _QUERIES):
-        for query in range(_QUERIES):
-            start = at + (first + query) * width
-            for column in range(width):
-                value = q[start + column] * scale if first + query < valid else f4(0)
-                out[first * width + column * _QUERIES + query] = value
+    whole = valid // 8 * 8
+    for first in range(0, whole, 8):
+        sliver, query = first // _QUERIES * _QUERIES, first % _QUERIES
+        for column in range(0, width, 8):
+            view, place = (
+                (at + first * width + column, width),
+                (sliver * width + column * _QUERIES + query, _QUERIES),
+            )
+            simd.transpose_eight(q, view, out, place, scale)
+    for row in range(whole, _QUERY_BLOCK):
+        sliver, query = row // _QUERIES * _QUERIES, row % _QUERIES
+        for column in range(width):
+            value = q[at + row * width + column] * scale if row < valid else f4(0)
+            out[sliver * width + column * _QUERIES + query] = value
 
 
 @compiled(inline=True)
@@ -75,8 +72,8 @@ def _put_scores(scores: Any, at: Any, a: Any, b: Any, c: Any) -> None:
 
 
 @compiled(inline=True)
-def _score_tile(width: Any, k: Any, k_at: Any, q: Any, q_at: Any, scores: Any, at: Any) -> None:
-    """Scores of 4 keys and 3 vectors of queries."""
+def _score_tile(width: Any, k: Any, keys: Any, q: Any, q_at: Any, scores: Any, at: Any) -> None:
+    """Scores of 3 vectors of queries and the four keys that begin at ``keys``."""
     zero = simd.splat(f4(0))
     a0, b0, c0, a1, b1, c1, a2, b2, c2, a3, b3, c3 = (
         zero,
@@ -92,16 +89,17 @@ def _score_tile(width: Any, k: Any, k_at: Any, q: Any, q_at: Any, scores: Any, a
         zero,
         zero,
     )
+    k0, k1, k2, k3 = keys
     for i in range(width):
         start = q_at + i * _QUERIES
         a, b, c = simd.load(q, start), simd.load(q, start + LANES), simd.load(q, start + 2 * LANES)
-        x = simd.splat_at(k, k_at + i * _KEYS)
+        x = simd.splat_at(k, k0 + i)
         a0, b0, c0 = simd.fma(x, a, a0), simd.fma(x, b, b0), simd.fma(x, c, c0)
-        x = simd.splat_at(k, k_at + i * _KEYS + 1)
+        x = simd.splat_at(k, k1 + i)
         a1, b1, c1 = simd.fma(x, a, a1), simd.fma(x, b, b1), simd.fma(x, c, c1)
-        x = simd.splat_at(k, k_at + i * _KEYS + 2)
+        x = simd.splat_at(k, k2 + i)
         a2, b2, c2 = simd.fma(x, a, a2), simd.fma(x, b, b2), simd.fma(x, c, c2)
-        x = simd.splat_at(k, k_at + i * _KEYS + 3)
+        x = simd.splat_at(k, k3 + i)
         a3, b3, c3 = simd.fma(x, a, a3), simd.fma(x, b, b3), simd.fma(x, c, c3)
     _put_scores(scores, at, a0, b0, c0)
     _put_scores(scores, at + _QUERIES, a1, b1, c1)
@@ -121,7 +119,7 @@ def _mask(scores: Any, at: Any, first_query: Any, first_key: Any, keys: Any) -> 
 def _exponentials(scores: Any, at: Any, keys: Any, largest: Any, sums: Any, factors: Any, query: Any) -> None:
     """Turn scores into exponentials, and update each query's maximum and sum.
 
-    ``factors`` becomes what the sums of the blocks before must be multiplied with: e^(old maximum - new maximum).
+    ``factors`` becomes what the sums of the blocks before must be multiplied with: 2^(old maximum - new maximum).
     """
     for vector in range(0, _QUERIES, LANES):
         lane, start = query + vector, at + vector
@@ -133,16 +131,16 @@ def _exponentials(scores: Any, at: Any, keys: Any, largest: Any, sums: Any, fact
         if keys % 2:
             top = simd.largest(simd.load(scores, start + (keys - 1) * _QUERIES), top)
         top = simd.largest(top, other)
-        factor = exp_bounded(old - top)
+        factor = exp2_of_negative(old - top)
         total, more = simd.load(sums, lane) * factor, simd.splat(f4(0))
         for key in range(0, keys // 2 * 2, 2):
-            p = exp_bounded(simd.load(scores, start + key * _QUERIES) - top)
-            r = exp_bounded(simd.load(scores, start + (key + 1) * _QUERIES) - top)
+            p = exp2_of_negative(simd.load(scores, start + key * _QUERIES) - top)
+            r = exp2_of_negative(simd.load(scores, start + (key + 1) * _QUERIES) - top)
             simd.store(scores, start + key * _QUERIES, p)
             simd.store(scores, start + (key + 1) * _QUERIES, r)
             total, more = total + p, more + r
         if keys % 2:
-            p = exp_bounded(simd.load(scores, start + (keys - 1) * _QUERIES) - top)
+            p = exp2_of_negative(simd.load(scores, start + (keys - 1) * _QUERIES) - top)
             simd.store(scores, start + (keys - 1) * _QUERIES, p)
             total = total + p
         simd.store(largest, lane, top)
@@ -161,7 +159,16 @@ def _rescale(answer: Any, at: Any, width: Any, factors: Any, query: Any) -> None
 
 @compiled()
 def _attend_sliver(
-    sliver: Any, block: Any, width: Any, packed: Any, k: Any, v: Any, state: Any, position: Any, causal: Any
+    sliver: Any,
+    block: Any,
+    width: Any,
+    packed: Any,
+    k: Any,
+    k_at: Any,
+    v: Any,
+    state: Any,
+    position: Any,
+    causal: Any,
 ) -> None:
     """Let 3 vectors of queries attend to a block of keys: scores, exponentials, product with the values."""
     queries, scores, answer = packed
@@ -174,8 +181,15 @@ def _attend_sliver(
         return
     at = sliver * _KEY_BLOCK
     for key in range(0, keys, _KEYS):
-        k_at = (first_key + key) * width
-        _score_tile(width, k, k_at, queries, sliver * width, scores, at + key * _QUERIES)
+        # behind the last key comes the last one again: its scores are written, but never read
+        k0 = k_at + (first_key + key) * width
+        step = (
+            min(1, block - key - 1) * width,
+            min(2, block - key - 1) * width,
+            min(3, block - key - 1) * width,
+        )
+        four = k0, k0 + step[0], k0 + step[1], k0 + step[2]
+        _score_tile(width, k, four, queries, sliver * width, scores, at + key * _QUERIES)
     if causal:
         _mask(scores, at, first_query + sliver, first_key, keys)
     _exponentials(scores, at, keys, largest, sums, factors, sliver)
@@ -199,15 +213,16 @@ def _attend_block(
     q_at: Any,
     valid: Any,
     first_query: Any,
-    length: Any,
-    width: Any,
     k: Any,
+    k_at: Any,
     v: Any,
     out: Any,
+    size: Any,
     causal: Any,
     own: Any,
 ) -> None:
     """Let a block of queries attend to all its keys and write its answer."""
+    length, width = size
     queries, own = own[: _QUERY_BLOCK * width], own[_QUERY_BLOCK * width :]
     scores, own = own[: _QUERY_BLOCK * _KEY_BLOCK], own[_QUERY_BLOCK * _KEY_BLOCK :]
     answer, own = own[: _QUERY_BLOCK * width], own[_QUERY_BLOCK * width :]
@@ -215,14 +230,16 @@ def _attend_block(
     factors = own[2 * _QUERY_BLOCK : 3 * _QUERY_BLOCK]
     largest[:] = -np.inf
     sums[:] = 0
-    _pack_queries(q, q_at, valid, width, f4(1) / np.sqrt(f4(width)), queries)
+    # scores are powers of two instead of e: one multiplication for all
+    _pack_queries(q, q_at, valid, width, _LOG2_E / np.sqrt(f4(width)), queries)
     last = min(length, first_query + valid) if causal else length
     slivers = (valid + _QUERIES - 1) // _QUERIES * _QUERIES
     for first_key in range(0, last, _KEY_BLOCK):
         block = min(_KEY_BLOCK, length - first_key)
+        position = first_query, first_key
         for sliver in range(0, slivers, _QUERIES):
             packed, state = (queries, scores, answer), (largest, sums, factors)
-            _attend_sliver(sliver, block, width, packed, k, v, state, (first_query, first_key), causal)
+            _attend_sliver(sliver, block, width, packed, k, k_at, v, state, position, causal)
     for query in range(valid):
         factor = simd.splat(f4(1) / sums[query])
         for i in range(0, width, LANES):
@@ -230,19 +247,16 @@ def _attend_block(
 
 
 @compiled(parallel=True)
-def attend(
-    q: Any, k: Any, v: Any, out: Any, width: Any, keys: Any, values: Any, scratch: Any, causal: Any
-) -> None:
+def attend(q: Any, k: Any, v: Any, out: Any, width: Any, values: Any, scratch: Any, causal: Any) -> None:
     """Attention of flat Q, K and V with [heads, length, width] elements, as many threads as ``scratch`` has rows.
 
-    ``width`` must be a multiple of two vectors.  First all threads pack the keys and values, then each takes its part
-    of the blocks of queries.
+    ``width`` must be a multiple of two vectors.  First all threads pack the values, then each takes its part of the
+    blocks of queries.
     """
-    heads, threads = keys.shape[0], scratch.shape[0]
+    heads, threads = values.shape[0], scratch.shape[0]
     size = q.size // heads
     length = size // width
     for head in prange(heads):
-        _pack_keys(k, head * size, length, width, keys[head])
         _pack_values(v, head * size, length, width, values[head])
     blocks = (length + _QUERY_BLOCK - 1) // _QUERY_BLOCK
     for thread in prange(threads):
@@ -250,6 +264,5 @@ def attend(
             head, first = task // blocks, task % blocks * _QUERY_BLOCK
             valid = min(_QUERY_BLOCK, length - first)
             at = head * size + first * width
-            _attend_block(
-                q, at, valid, first, length, width, keys[head], values[head], out, causal, scratch[thread]
-            )
+            shape, own = (length, width), scratch[thread]
+            _attend_block(q, at, valid, first, k, head * size, values[head], out, shape, causal, own)

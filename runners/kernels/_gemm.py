@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from runners.arrays import aligned
 from runners.compiled import LANES, compiled, prange, simd
 
 __all__ = [
@@ -32,11 +33,15 @@ DEPTH = 256
 ROWS = 144
 #: a panel of B, DEPTH × COLUMNS, stays in the last-level cache
 COLUMNS = 2048
+#: elements of a packed block of A with what is written behind it, and of a tile that reaches over the edge of C
+_PACKED_A, _ASIDE = DEPTH * ROWS + 16, TILE_ROWS * TILE_COLUMNS
 
 
 def workspace(threads: int) -> Any:
     """Return packing space, one row of float32 for each thread, as a BLAS library keeps it between calls."""
-    return np.zeros((threads, DEPTH * (COLUMNS + ROWS) + TILE_ROWS * TILE_COLUMNS), np.float32)
+    space = aligned((threads, _PACKED_A + _ASIDE + DEPTH * COLUMNS))
+    space.fill(0)
+    return space
 
 
 def grid(threads: int) -> tuple[int, int]:
@@ -129,20 +134,23 @@ def tile(
 
 @compiled()
 def pack_a(a: Any, at: Any, stride: Any, rows: Any, depth: Any, out: Any, out_at: Any) -> None:
-    """Copy a block [rows, depth] of A into slivers of 6 rows, column after column; missing rows are zero."""
+    """Copy a block [rows, depth] of A into slivers of 6 rows, column after column; missing rows are zero.
+
+    Two elements behind the packed block are written, too.
+    """
+    whole = depth // 8 * 8
     for first in range(0, rows, TILE_ROWS):
         valid = min(TILE_ROWS, rows - first)
         start = at + first * stride
+        done = 0
         if valid == TILE_ROWS:
-            for k in range(depth):
-                for r in range(TILE_ROWS):
-                    out[out_at + r] = a[start + r * stride + k]
-                out_at += TILE_ROWS
-        else:
-            for k in range(depth):
-                for r in range(TILE_ROWS):
-                    out[out_at + r] = a[start + r * stride + k] if r < valid else np.float32(0)
-                out_at += TILE_ROWS
+            for k in range(0, whole, 8):
+                simd.interleave_six(a, start + k, stride, out, out_at + k * TILE_ROWS)
+            done = whole
+        for k in range(done, depth):
+            for r in range(TILE_ROWS):
+                out[out_at + k * TILE_ROWS + r] = a[start + r * stride + k] if r < valid else np.float32(0)
+        out_at += depth * TILE_ROWS
 
 
 @compiled()
@@ -163,26 +171,12 @@ def pack_b(b: Any, at: Any, stride: Any, depth: Any, columns: Any, out: Any, out
 
 
 @compiled()
-def _edge_tile(
-    depth: Any,
-    a: Any,
-    a_at: Any,
-    b: Any,
-    b_at: Any,
-    c: Any,
-    c_at: Any,
-    stride: Any,
-    valid: Any,
-    accumulate: Any,
-) -> None:
-    """Compute a tile that reaches over the edge of C aside, and copy the part that is inside."""
-    aside = np.empty(TILE_ROWS * TILE_COLUMNS, np.float32)
-    tile(depth, a, a_at, TILE_ROWS, b, b_at, aside, 0, TILE_COLUMNS, False)
-    rows, columns = valid
+def _put_part(aside: Any, rows: Any, columns: Any, c: Any, c_at: Any, stride: Any, add: Any) -> None:
+    """Copy the part of a tile that is inside C, or add it."""
     for i in range(rows):
         for j in range(columns):
             value = aside[i * TILE_COLUMNS + j]
-            c[c_at + i * stride + j] = c[c_at + i * stride + j] + value if accumulate else value
+            c[c_at + i * stride + j] = c[c_at + i * stride + j] + value if add else value
 
 
 @compiled()
@@ -192,7 +186,11 @@ def multiply(size: Any, a: Any, a_view: Any, b: Any, b_view: Any, c: Any, c_view
     a_at, a_stride = a_view
     b_at, b_stride = b_view
     c_at, c_stride = c_view
-    packed_a, packed_b = space[: ROWS * DEPTH], space[ROWS * DEPTH :]
+    packed_a, aside, packed_b = (
+        space[:_PACKED_A],
+        space[_PACKED_A : _PACKED_A + _ASIDE],
+        space[_PACKED_A + _ASIDE :],
+    )
     for j0 in range(0, n, COLUMNS):
         columns = min(COLUMNS, n - j0)
         for k0 in range(0, k, DEPTH):
@@ -202,23 +200,25 @@ def multiply(size: Any, a: Any, a_view: Any, b: Any, b_view: Any, c: Any, c_view
                 rows = min(ROWS, m - i0)
                 pack_a(a, a_at + i0 * a_stride + k0, a_stride, rows, depth, packed_a, 0)
                 start = c_at + i0 * c_stride + j0
-                _multiply_packed(rows, columns, depth, packed_a, packed_b, c, start, c_stride, k0 > 0)
+                _multiply_packed(
+                    (rows, columns, depth), packed_a, packed_b, c, start, c_stride, k0 > 0, aside
+                )
 
 
 @compiled()
-def _multiply_packed(
-    rows: Any, columns: Any, depth: Any, a: Any, b: Any, c: Any, c_at: Any, c_stride: Any, accumulate: Any
-) -> None:
-    """C[rows, columns] (+)= A·B of a packed block and a packed panel."""
+def _multiply_packed(size: Any, a: Any, b: Any, c: Any, c_at: Any, stride: Any, add: Any, aside: Any) -> None:
+    """C[rows, columns] = A·B of a packed block and a packed panel, or added to C."""
+    rows, columns, depth = size
     for j in range(0, columns, TILE_COLUMNS):
         width = min(TILE_COLUMNS, columns - j)
         for i in range(0, rows, TILE_ROWS):
             height = min(TILE_ROWS, rows - i)
-            at = c_at + i * c_stride + j
+            at = c_at + i * stride + j
             if height == TILE_ROWS and width == TILE_COLUMNS:
-                tile(depth, a, i * depth, TILE_ROWS, b, j * depth, c, at, c_stride, accumulate)
+                tile(depth, a, i * depth, TILE_ROWS, b, j * depth, c, at, stride, add)
             else:
-                _edge_tile(depth, a, i * depth, b, j * depth, c, at, c_stride, (height, width), accumulate)
+                tile(depth, a, i * depth, TILE_ROWS, b, j * depth, aside, 0, TILE_COLUMNS, False)
+                _put_part(aside, height, width, c, at, stride, add)
 
 
 @compiled()

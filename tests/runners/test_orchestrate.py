@@ -5,7 +5,8 @@ import pytest
 
 from data.records import Measurement, Process
 from data.words import Profile, Status
-from runners.orchestrate import Lines, Observer, Orchestrator
+from runners.lines import Lines, Observer
+from runners.orchestrate import Orchestrator
 from runners.plan import make_plan
 from runners.protocol import Replication
 

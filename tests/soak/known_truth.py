@@ -17,23 +17,26 @@ from statistics import median
 KERNELS = Path(__file__).with_name("injected_kernels.py")
 
 
-def measure(processes: int, folder: Path) -> list:
-    """Return the lines of a run of all known-truth cases in that many processes."""
+def measure(
+    processes: int, folder: Path, cases: tuple[str, ...] = ("injected/*",), variants: tuple[str, ...] = ()
+) -> list:
+    """Return the lines of a run of known-truth cases in that many processes."""
     os.environ["FLOPWATCH_KERNELS"] = str(KERNELS)
     from data.records import Measurement
     from data.words import Profile
     from runners import workload
-    from runners.orchestrate import Lines, Observer, Orchestrator
+    from runners.lines import Lines, Observer
+    from runners.orchestrate import Orchestrator
     from runners.plan import make_plan
     from runners.protocol import EFFORTS, Replication
 
     workload.kernels.cache_clear()
     written: list = []
-    plan = make_plan(Profile.FULL, ("injected/*",), (), ("numpy",), (1,))
+    plan = make_plan(Profile.FULL, cases, variants, ("numpy",), (1,))
     orchestrator = Orchestrator(
         plan,
         Lines(written.append),
-        Replication((processes,), 0.95, protocol=EFFORTS["standard"].protocol),
+        Replication((processes,), 0.95, protocol=EFFORTS["quick"].protocol),
         seed=1,
         scratch=folder,
         numba_cache=folder / "numba",

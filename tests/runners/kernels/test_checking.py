@@ -57,7 +57,7 @@ def test_errors_are_measured_as_they_are_named() -> None:
 
 @pytest.mark.parametrize("size", [1, 4096 * 256, 4096 * 256 + 1, 3_000_000])
 def test_sampled_elements_are_in_range_and_hold_both_ends(size: int) -> None:
-    """The sample of a small array is all of it; of a large one it has the head, the tail and about a million between."""
+    """The sample of a small array is all of it; of a large one it has the head, the tail and a million between."""
     index = sample_blocks(size, 7)
     assert index.min() == 0
     assert index.max() == size - 1

@@ -53,8 +53,10 @@ def test_gelu_is_right_relative_to_one() -> None:
 
 
 SPECIAL = np.array(
-    [math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-45, -1e-45, 1e-40, -1e-40, 1.2e-38, 3.4e38, -3.4e38]
-    + [88.72, 88.73, 89.5, 104.0, -87.4, -95.0, -103.2, -104.5, 1.0, -1.0, 0.70710678, 8.0, -8.0],
+    [
+        *(math.nan, math.inf, -math.inf, 0.0, -0.0, 1e-45, -1e-45, 1e-40, -1e-40, 1.2e-38, 3.4e38, -3.4e38),
+        *(88.72, 88.73, 89.5, 104.0, -87.4, -95.0, -103.2, -104.5, 1.0, -1.0, 0.70710678, 8.0, -8.0),
+    ],
     np.float32,
 )
 
@@ -62,7 +64,7 @@ SPECIAL = np.array(
 @pytest.mark.parametrize("operation", ["relu", "exp", "tanh", "square", "log", "sigmoid"])
 @pytest.mark.parametrize("size", [1, len(SPECIAL), 200])
 def test_numbers_that_are_not_ordinary(operation: str, size: int) -> None:
-    """NaN stays NaN; infinities, zeros of both signs, overflow and denormal numbers give what the real function gives."""
+    """NaN stays NaN; infinities, zeros, overflow and denormal numbers give what the real function gives."""
     x = np.resize(SPECIAL, size)
     result = _apply(operation, x)
     with np.errstate(all="ignore"):

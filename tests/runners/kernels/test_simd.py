@@ -66,7 +66,7 @@ def test_total_and_highest_fold_all_lanes(lanes: int) -> None:
 
 
 def test_exponents_and_mantissas(lanes: int) -> None:
-    """A positive normal number is mantissa · 2^exponent with the mantissa in [0.5, 1); adding to the exponent scales."""
+    """A positive normal number is m · 2ᵉ with m in [0.5, 1); adding to the exponent scales."""
     x = np.geomspace(2.0**-126, 3e38, lanes).astype(np.float32)
     mantissa, exponent = np.frexp(x)
     assert np.array_equal(_run("simd.store(y, 0, simd.mantissa_of(x))", x), mantissa)

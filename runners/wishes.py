@@ -1,0 +1,91 @@
+"""What a person asked of a run, and the command that asks for the same again."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from data.errors import BadInput
+from data.rundocument import RunDocument
+from data.words import Effort, Profile
+from runners.protocol import EFFORTS, Replication
+
+__all__ = ["KEPT", "Wishes", "command", "effort", "replication", "wishes_of"]
+
+#: The wishes that decide what is measured; the run file keeps them, and a resumed run has them.
+KEPT = ("profile", "effort", "cases", "variants", "backends", "threads", "precision", "seed", "aa")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What the person asked for."""
+
+    profile: str = Profile.QUICK
+    effort: str | None = None
+    cases: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+    backends: tuple[str, ...] = ()
+    threads: tuple[int, ...] = ()
+    precision: float | None = None
+    budget_s: float | None = None
+    seed: int = 0
+    aa: bool = False
+    labels: dict[str, str] = field(default_factory=dict)
+    machine: str | None = None
+    limit_s: float = 300.0
+    out: Path | None = None
+    resume: Path | None = None
+    store: bool = True
+
+
+def wishes_of(held: RunDocument, wishes: Wishes) -> Wishes:
+    """Return the wishes that an interrupted run was started with; they are part of its protocol."""
+    kept = held.run.protocol.get("wishes")
+    if not isinstance(kept, dict) or set(kept) != set(KEPT):
+        raise BadInput(f"{wishes.resume} does not say what was to be measured; start a new run instead")
+    for name in ("cases", "variants", "backends", "threads"):
+        kept[name] = tuple(kept[name])
+    return Wishes(
+        **kept,
+        labels=dict(held.run.labels),
+        machine=held.run.machine.name,
+        out=None,
+        resume=wishes.resume,
+        store=wishes.store,
+        limit_s=wishes.limit_s,
+        budget_s=wishes.budget_s,
+    )
+
+
+def effort(wishes: Wishes) -> Effort:
+    """Return the effort asked for, else that of the profile's name."""
+    return Effort(wishes.effort or ("standard" if wishes.profile == Profile.FULL else wishes.profile))
+
+
+def replication(wishes: Wishes) -> Replication:
+    """Return how the run is replicated; a wished precision means all looks of the rigorous effort."""
+    chosen = EFFORTS[effort(wishes)]
+    if wishes.precision is None:
+        return chosen
+    looks = EFFORTS[Effort.RIGOROUS].looks
+    return Replication(looks, 0.97, precision=wishes.precision, protocol=chosen.protocol)
+
+
+def command(wishes: Wishes) -> list[str]:
+    """Return the command that measures the same again."""
+    command = ["flopwatch", "run", "--profile", str(wishes.profile)]
+    if wishes.effort:
+        command += ["--effort", str(wishes.effort)]
+    for option, values in (
+        ("--case", wishes.cases),
+        ("--variant", wishes.variants),
+        ("--backend", wishes.backends),
+        ("--threads", wishes.threads),
+    ):
+        for value in values:
+            command += [option, str(value)]
+    if wishes.precision is not None:
+        command += ["--precision", f"{wishes.precision:g}"]
+    if wishes.aa:
+        command.append("--aa")
+    if wishes.seed:
+        command += ["--seed", str(wishes.seed)]
+    return command
