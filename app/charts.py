@@ -48,7 +48,7 @@ def _title(text: str, theme: colours.Theme) -> dict[str, Any]:
     return {"text": text, "font": {"color": theme.muted, "size": _FONT_SIZE}}
 
 
-def _layout(theme: colours.Theme, height: int, **more: Any) -> dict[str, Any]:
+def _layout(theme: colours.Theme, height: int, legend: str, **more: Any) -> dict[str, Any]:
     return {
         "height": height,
         "margin": {"l": 8, "r": 8, "t": 8, "b": 8, "pad": 4},
@@ -64,6 +64,8 @@ def _layout(theme: colours.Theme, height: int, **more: Any) -> dict[str, Any]:
             "yanchor": "bottom",
             "font": {"color": theme.ink, "size": _FONT_SIZE - 1},
             "itemsizing": "constant",
+            # The title keeps a line free, in which the buttons of the chart stand.
+            "title": {"text": legend, "side": "top", "font": {"color": theme.muted, "size": _FONT_SIZE - 1}},
         },
         **more,
     }
@@ -208,7 +210,8 @@ def throughput(board: Iterable[Row], theme: colours.Theme, *, logarithmic: bool 
         "data": traces,
         "layout": _layout(
             theme,
-            420,
+            440,
+            "backend · variant",
             barmode="group",
             scattermode="group",
             bargap=gap,
@@ -294,7 +297,8 @@ def ceiling_shares(best: Sequence[Row], theme: colours.Theme) -> Figure | None:
         ],
         "layout": _layout(
             theme,
-            100 + 28 * len(drawn),
+            120 + 28 * len(drawn),
+            "backend",
             barmode="overlay",
             bargap=0.35,
             showlegend=True,

@@ -1,5 +1,7 @@
 """From the ledger into the index: batches of bounded size, the next one read while the last one is written."""
 
+import contextlib
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -30,13 +32,26 @@ def follow(
     found, cursor = ledger.follow(before)
     new = store.unknown(found, retry=retry)
     done = 0
-    for arrivals in _read_ahead(list(_batches(new)), ledger):
-        store.ingest(arrivals, ledger)
-        done += len(arrivals)
-        progress(done, len(new))
+    with _no_collections():
+        for arrivals in _read_ahead(list(_batches(new)), ledger):
+            store.ingest(arrivals, ledger)
+            done += len(arrivals)
+            progress(done, len(new))
     if cursor != before:
         store.remember("cursor", cursor)
     return done
+
+
+@contextlib.contextmanager
+def _no_collections() -> Iterator[None]:
+    """Leave the search for cycles until later: reading makes millions of lists and no cycle."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _read_ahead(batches: Sequence[Sequence[Entry]], ledger: Ledger) -> Iterator[list[Arrival]]:

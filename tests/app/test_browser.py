@@ -255,7 +255,9 @@ def test_links_reopen_exactly_the_view(chromium: Any, board: tuple[str, Path]) -
     visit.page.get_by_role("option", name="openblas").click()
     visit.page.keyboard.press("Escape")
     visit.page.wait_for_url("**backend=openblas**")
-    visit.page.wait_for_function("() => document.querySelector('.js-plotly-plot').data.length === 2")
+    visit.page.wait_for_function(
+        "() => [...document.querySelectorAll('.js-plotly-plot')].map(gd => gd.data.length).join() === '2'"
+    )
     seen, address = visit.charts(), visit.page.url.removeprefix(board[0])
     visit.close()
 

@@ -1,4 +1,4 @@
-"""Identical code compared by three tools on one machine: how long each takes, how far from 1 it lands, how often it alarms.
+"""Identical code compared by three tools on one machine: how long each takes, how far from 1 it lands, its alarms.
 
 ``python -m tests.soak.peers --trials 12 --out FILE`` compares ``numpy.matmul`` of 512 with itself, in turns, by
 
