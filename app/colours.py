@@ -18,6 +18,7 @@ __all__ = [
     "Theme",
     "backend",
     "backend_order",
+    "paler",
     "pattern",
     "theme",
     "variant_order",
@@ -78,7 +79,7 @@ _SPARE = ("\\", "+", "|", "-")
 
 @dataclass(frozen=True)
 class Theme:
-    """The colours of a chart that are no backend's: text and whiskers, secondary marks, the page behind."""
+    """The colours of a chart that are no backend's: text and whiskers, secondary marks, the page behind, verdicts."""
 
     ink: str
     muted: str
@@ -87,6 +88,8 @@ class Theme:
     fill: str
     outline: str
     alarm: str
+    slower: str
+    faster: str
 
 
 THEMES = {
@@ -98,6 +101,8 @@ THEMES = {
         "rgba(107,114,128,0.12)",
         "rgba(107,114,128,0.38)",
         "#b42318",
+        "#f0a35e",
+        "#7ab8ee",
     ),
     "dark": Theme(
         "#eceef2",
@@ -107,6 +112,8 @@ THEMES = {
         "rgba(154,163,178,0.13)",
         "rgba(154,163,178,0.42)",
         "#ff8a7a",
+        "#96571d",
+        "#23609b",
     ),
 }
 
@@ -119,6 +126,12 @@ def theme(name: str | None) -> Theme:
 def backend(name: str) -> str:
     """Return the colour of a backend."""
     return BACKENDS.get(name, OTHER)
+
+
+def paler(colour: str, strength: float) -> str:
+    """Return ``#rrggbb`` so far transparent that ``strength`` (0 to 1) of it is left."""
+    red, green, blue = (int(colour[start : start + 2], 16) for start in (1, 3, 5))
+    return colour if strength == 1 else f"rgba({red},{green},{blue},{strength:.2f})"
 
 
 def backend_order(name: str) -> tuple[int, str]:

@@ -9,6 +9,8 @@ from app import parts, refresh
 PAGES = [
     st.Page("views/overview.py", title="Overview", url_path="overview", default=True),
     st.Page("views/throughput.py", title="Throughput", url_path="throughput"),
+    st.Page("views/speedups.py", title="Speedups", url_path="speedups"),
+    st.Page("views/run.py", title="Run", url_path="run"),
 ]
 
 page = st.navigation(PAGES, position="top")

@@ -11,7 +11,7 @@ from typing import Any
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-__all__ = ["LINEAR", "LOGARITHMIC", "enter", "many", "one", "scale"]
+__all__ = ["LINEAR", "LOGARITHMIC", "enter", "listed", "many", "one", "scale"]
 
 LINEAR, LOGARITHMIC = "linear", "log"
 #: Up to so many options are buttons, all in sight; more are a list.
@@ -78,6 +78,22 @@ def many(label: str, key: str, options: Sequence[Any], text: Callable[[Any], str
     )
     _remember(key, (text(option) for option in chosen))
     return chosen or list(options)
+
+
+def listed(label: str, key: str, names: Mapping[str, str]) -> str:
+    """Ask for one of many things that have an id; the URL names the id, the list its name.
+
+    The first of ``names`` (id → name), which must not be empty, is chosen where the URL names none of them.
+    """
+    options = list(names)
+    given = st.query_params.get(key)
+    wanted = given if given is not None else next(iter(_kept().get(key, [])), None)
+    position = options.index(wanted) if wanted is not None and wanted in names else 0
+    chosen = st.selectbox(label, options, index=position, format_func=names.__getitem__)
+    _remember(key, [chosen])
+    if chosen != given:
+        st.query_params[key] = chosen
+    return chosen
 
 
 def scale() -> bool:

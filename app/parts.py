@@ -1,5 +1,6 @@
 """What pages have in common: the title with its question, the empty store, a chart with its table, trouble in words."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,9 +13,24 @@ from app import charts, colours, reading, tables, texts
 from app.charts import Figure
 from app.rows import Row
 from data.errors import FlopwatchError
+from data.words import Status
 
-__all__ = ["ago", "chart", "empty", "frame", "moment", "problem_list", "table", "theme", "title", "trouble"]
+__all__ = [
+    "PROBLEMS",
+    "ago",
+    "chart",
+    "empty",
+    "frame",
+    "moment",
+    "problem_list",
+    "table",
+    "theme",
+    "title",
+    "trouble",
+]
 
+#: What a result that went wrong is called; what could not run at all is no problem of the run.
+PROBLEMS = (Status.WRONG, Status.IMPOSSIBLE, Status.FAILED, Status.TIMEOUT, Status.INTERRUPTED)
 #: Tables longer than this scroll in themselves, so that the next chart stays within reach.
 _ROWS_SHOWN = 10
 _ROW_PIXELS = 34
@@ -73,11 +89,12 @@ def chart(figure: Figure, *, key: str, alt: str) -> None:
 def table(board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, alt: str) -> None:
     """Show rows as a table that can be sorted, searched and kept as CSV."""
     height = _ROW_PIXELS * (1 + min(len(board), _ROWS_SHOWN)) + 3
-    config: dict[str, Any] = {
-        column.title: st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")
-        for column in columns
-        if column.moment
-    }
+    config: dict[str, Any] = {}
+    for column in columns:
+        if column.moment:
+            config[column.title] = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")
+        if column.link:
+            config[column.title] = st.column_config.LinkColumn(display_text=f"{re.escape(column.link)}(.*)")
     st.dataframe(
         tables.styled(board, columns),
         key=key,

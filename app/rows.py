@@ -166,7 +166,7 @@ def fastest(rows: Iterable[Row]) -> list[Row]:
 def podium(board: Iterable[Row]) -> list[Row]:
     """Return the fastest row of each case, told also which comes next, how much longer it takes, and if that is sure.
 
-    ``next_level`` is true where the intervals of the two overlap or one of them has none.
+    ``next_level`` is true where the intervals of the two overlap, and None where one of them has none.
     """
     speeds = [row for row in board if is_speed(row)]
     joined: list[Row] = []
@@ -183,7 +183,7 @@ def _behind(first: Row, second: Row) -> dict[str, Any]:
         "next_backend": second.get("backend"),
         "next_variant": second.get("variant"),
         "next_ratio": (texts.finite(second.get("time_ns")) or 0.0) / float(first["time_ns"]),
-        "next_level": high is None or low is None or low <= high,
+        "next_level": None if high is None or low is None else low <= high,
     }
 
 

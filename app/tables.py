@@ -10,22 +10,36 @@ from pandas.io.formats.style import Styler
 from app import texts
 from app.rows import Row
 
-__all__ = ["FASTEST", "MACHINES", "MEASUREMENT", "MOVED", "RUNS", "Column", "styled"]
+__all__ = [
+    "DIFFERENCES",
+    "FACTS",
+    "FASTEST",
+    "MACHINES",
+    "MEASUREMENT",
+    "MOVED",
+    "RUNS",
+    "SPEEDUPS",
+    "Column",
+    "styled",
+]
 
 
 @dataclass(frozen=True)
 class Column:
     """One column: what it sorts by, and how that reads; without ``text`` the value is shown as it is.
 
-    ``moment`` marks a column of times of day.
+    ``moment`` marks a column of times of day; ``link`` is what stands before the shown text in a link's address.
     """
 
     title: str
     value: Callable[[Row], Any]
     text: Callable[[Row], str] | None = None
     moment: bool = False
+    link: str = ""
 
 
+_RUN = "run?run="
+_SPEEDUP = ("speedup", "speedup_low", "speedup_high")
 _RATIO = ("ratio", "ratio_low", "ratio_high")
 _TIME = ("time_ns", "low_ns", "high_ns")
 
@@ -133,15 +147,36 @@ RUNS = (
         "flopwatch",
         lambda row: f"{row.get('flopwatch_version') or '?'} ({str(row.get('flopwatch_commit') or '?')[:8]})",
     ),
-    Column("Run", _plain("run_id")),
+    Column("Run", lambda row: f"{_RUN}{row.get('run_id')}", link=_RUN),
+)
+
+
+#: What :func:`app.speedups.against` finds.
+SPEEDUPS = (
+    Column("Case", _plain("case_id")),
+    Column("Series", _plain("series")),
+    Column("Speedup", _number("speedup"), lambda row: texts.ratio(*(row.get(name) for name in _SPEEDUP))),
+    Column("Interval", lambda row: texts.ratio_interval(*(row.get(name) for name in _SPEEDUP))),
+    Column("Verdict", _plain("verdict")),
+    Column("Compared in", _plain("pairing")),
+    Column("Median time", _number("time_ns"), _time),
+)
+
+FACTS = (Column("Fact", _plain("fact")), Column("Value", _plain("here")))
+DIFFERENCES = (
+    Column("Fact", _plain("fact")),
+    Column("This run", _plain("here")),
+    Column("The other", _plain("there")),
 )
 
 
 def _behind(row: Row) -> str:
-    """Return how much longer the next one takes, unless the two intervals overlap."""
-    if row.get("next_level"):
-        return "about the same"
-    return texts.ratio(row.get("next_ratio"))
+    """Return how much longer the next one takes, where their intervals tell."""
+    if not row.get("next_backend"):
+        return texts.ABSENT
+    if row.get("next_level") is None:
+        return "not sure, no interval"
+    return "about the same" if row["next_level"] else texts.ratio(row.get("next_ratio"))
 
 
 def styled(board: Iterable[Row], columns: Sequence[Column]) -> Styler:

@@ -11,8 +11,8 @@ from data.store import Store
 
 __all__ = ["follow"]
 
-#: Memory for a batch is about ten times its size.
-_BATCH_BYTES = 16 << 20
+#: Memory for a batch is a few times its size.  Larger ones are written faster, smaller ones overlap better.
+_BATCH_BYTES = 32 << 20
 _BATCH_ENTRIES = 2000
 
 

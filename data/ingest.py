@@ -15,7 +15,7 @@ from data.entries import Record, decode
 from data.errors import FlopwatchError
 from data.ledger import RUN, Entry, Ledger
 from data.rows import Loaded, insert_runs, insert_statements
-from data.rundocument import RunDocument, read
+from data.rundocument import RunDocument, read_times
 from data.summary import Summary, summarise
 
 __all__ = ["APPLIED", "CONFLICT", "REFUSED", "SUPERSEDED", "Arrival", "apply", "take"]
@@ -60,7 +60,7 @@ def take(entry: Entry, ledger: Ledger) -> Arrival:
         content = ledger.read(entry.sha256)
         if entry.kind != RUN:
             return Arrival(entry, statement=decode(content))
-        document = read(content)
+        document = read_times(content)
         sampled = sum(1 for line in document.lines if line.samples)
         return Arrival(entry, replace(document, lines=[]), summarise(document), sampled)
     except FlopwatchError as error:

@@ -39,7 +39,9 @@ Text = Annotated[str, Meta(max_length=20_000)]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
 Nanoseconds = Annotated[int, Meta(ge=0, le=2**62)]
 Amount = Annotated[float, Meta(ge=0)]
-Identifier = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")]
+Identifier = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$")
+]
 Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 #: UTC, as ``2026-11-22T19:11:00.123456Z``.
 Timestamp = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z$")]
@@ -49,7 +51,13 @@ def uuid7() -> str:
     """Return a new UUID of version 7 (RFC 9562, section 5.7): its text sorts by time of creation."""
     milliseconds = time.time_ns() // 1_000_000
     random = int.from_bytes(os.urandom(10), "big")
-    value = (milliseconds & (2**48 - 1)) << 80 | 0x7 << 76 | (random >> 68) << 64 | 0b10 << 62 | random & (2**62 - 1)
+    value = (
+        (milliseconds & (2**48 - 1)) << 80
+        | 0x7 << 76
+        | (random >> 68) << 64
+        | 0b10 << 62
+        | random & (2**62 - 1)
+    )
     return str(uuid.UUID(int=value))
 
 

@@ -3,11 +3,12 @@
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from statistics import median
 from typing import Any, Protocol
 
 from data.estimate import MINIMUM_CLEAN, Estimate, estimate, noise_floor, process_log_time
-from data.records import Ceiling, Cell, Measurement, Run, Skipped, Work
+from data.records import Ceiling, Cell, Measurement, Run, Samples, Skipped, Work
 from data.words import Status
 
 __all__ = ["IMPOSSIBLE_FACTOR", "UNITS", "Document", "Key", "Summary", "merge", "summarise", "work_per_unit"]
@@ -156,7 +157,8 @@ def _quantile(ordered: list[float], share: float) -> float:
 def _summarise_one(parts: list[Measured], confidence: float) -> Summary:
     """Return the row of one measurement from the lines of its processes."""
     first = parts[0]
-    status = min((part.status for part in parts), key=_SEVERITY.index)
+    status = min([part.status for part in parts], key=_SEVERITY.index)
+    errors = [part.error for part in parts if part.error]
     row = Summary(
         case=first.case,
         kernel=first.kernel,
@@ -176,9 +178,9 @@ def _summarise_one(parts: list[Measured], confidence: float) -> Summary:
         bytes=first.work.bytes,
         elements=first.work.elements,
         tokens=first.work.tokens,
-        max_absolute_error=_largest(part.error.max_absolute for part in parts if part.error),
-        max_relative_error=_largest(part.error.max_relative for part in parts if part.error),
-        tolerance=_largest(part.error.tolerance for part in parts if part.error),
+        max_absolute_error=_largest([error.max_absolute for error in errors]),
+        max_relative_error=_largest([error.max_relative for error in errors]),
+        tolerance=_largest([error.tolerance for error in errors]),
         flags=sorted({flag for part in parts for flag in part.flags}),
         attributes={name: value for part in parts for name, value in part.attributes.items()},
     )
@@ -192,16 +194,29 @@ def _summarise_one(parts: list[Measured], confidence: float) -> Summary:
         row.hide_speed(Status.INTERRUPTED, "no process finished it")
     elif status == Status.OK:
         found = estimate([process_log_time(samples) for samples in timed], confidence)
-        _give_time(row, found, sorted([t / samples.batch for samples in timed for t in samples.time_ns]))
-        marks = [mark for samples in timed for mark in samples.clean]
-        row.clean_share = sum(marks) / len(marks) if marks else None
+        _give_time(row, found, _calls_ns(timed))
+        marked = sum([len(samples.clean) for samples in timed])
+        row.clean_share = sum([sum(samples.clean) for samples in timed]) / marked if marked else None
         if any(
             samples.clean and sum(samples.clean) < min(MINIMUM_CLEAN, len(samples.clean)) for samples in timed
         ):
             row.flags = sorted({*row.flags, "contended"})
         _give_rate(row, first.work)
-        row.noise_floor = noise_floor([(part.samples, part.twin) for part in parts if part.samples and part.twin])
+        row.noise_floor = noise_floor(
+            [(part.samples, part.twin) for part in parts if part.samples and part.twin]
+        )
     return row
+
+
+def _calls_ns(timed: list[Samples]) -> list[float]:
+    """Return the times of one call in all samples, in order."""
+    batches = {samples.batch for samples in timed}
+    if len(batches) == 1:  # ordering whole numbers is cheaper, and dividing them keeps the order
+        (batch,) = batches
+        return [
+            time_ns / batch for time_ns in sorted(chain.from_iterable([samples.time_ns for samples in timed]))
+        ]
+    return sorted([time_ns / samples.batch for samples in timed for time_ns in samples.time_ns])
 
 
 def _give_time(row: Summary, found: Estimate, calls_ns: list[float]) -> None:

@@ -19,6 +19,7 @@ import psutil
 from data.records import Ceiling, Error, Measurement, Note, Process, Samples, Work
 from data.summary import Key
 from data.words import Status
+from runners.compiling import loops_to_compile
 from runners.lines import Lines, Measured, Observer, timestamp
 from runners.machine import state
 from runners.plan import Group, Plan, PlannedCell
@@ -172,23 +173,28 @@ class Orchestrator:
     # -- processes ---------------------------------------------------------------------------------------------
 
     def _spawn(self, group: Group) -> Worker:
-        cache = self.numba_cache / ("-".join(group.flags) or "default")
-        return Worker(group, self.scratch, cache, asdict(self.replication.protocol), self._rng)
+        return Worker(group, self.scratch, self._cache(group), asdict(self.replication.protocol), self._rng)
+
+    def _cache(self, group: Group) -> Path:
+        """Return the compiler's cache of a group: one for each set of flags."""
+        return self.numba_cache / ("-".join(group.flags) or "default")
 
     def _compile(self, group: Group, worker: Worker) -> None:
-        """Call every compiled cell once, unless the cache says that this was done."""
-        cells = [cell for cell in self.plan.groups[group] if cell.variant.backend == "numba"]
-        mark = self.numba_cache / ("-".join(group.flags) or "default") / "compiled.txt"
+        """Call each loop of the group's share once, unless the cache says that this was done."""
+        cache = self._cache(group)
+        mark = cache / f"compiled-{group.threads}.txt"
         held = set(mark.read_text().splitlines()) if mark.exists() else set()
-        missing = [cell for cell in cells if _compile_name(cell) not in held]
+        missing = {
+            name: cell for name, cell in loops_to_compile(group, self.plan.groups).items() if name not in held
+        }
         if missing:
             self.observer.remark(f"compiling {len(missing)} loops (once for this environment)")
-        for case in {cell.case.id for cell in missing}:
-            wishes = [_wish(index, cell) for index, cell in enumerate(missing) if cell.case.id == case]
-            worker.ask(self.limit_s, op="prepare", case=case, seed=self.seed, order_seed=0, variants=wishes)
+        for cell in missing.values():
+            wishes = [_wish(0, cell)]
+            worker.ask(self.limit_s, op="prepare", case=cell.case.id, seed=0, order_seed=0, variants=wishes)
             worker.ask(self.limit_s, op="release")
         mark.parent.mkdir(parents=True, exist_ok=True)
-        mark.write_text("\n".join(sorted(held | {_compile_name(cell) for cell in missing})) + "\n")
+        mark.write_text("\n".join(sorted(held | set(missing))) + "\n")
 
     def _start(self, group: Group, block: int, gate: dict[str, Any], worker: Worker) -> None:
         worker.ready(self.limit_s)
@@ -275,12 +281,14 @@ class Orchestrator:
             for number, cell in enumerate(cells)
         ]
         case, order = cells[0].case, self._rng.randrange(2**32)
+        started = time.monotonic()
         prepared = worker.ask(
             self.limit_s, op="prepare", case=case.id, seed=self.seed, order_seed=order, variants=wishes
         )["variants"]
         for cell, answer in zip(cells, prepared, strict=True):
             if answer["status"] != "ok":
                 self._write(cell, index, answer, {})
+        prepare_s = round(time.monotonic() - started, 4)
         meter = LoadMeter([worker.pid])
         answers = worker.ask(
             self.limit_s,
@@ -294,7 +302,7 @@ class Orchestrator:
         for answer in answers:
             first = prepared[answer["index"]]
             marked = first | answer | {"flags": sorted({*answer.get("flags", []), *disturbances})}
-            covariates = {"load": load, "position": first["position"]}
+            covariates = {"load": load, "prepare_s": prepare_s, "position": first["position"]}
             self._write(cells[answer["index"]], index, marked, covariates)
 
     # -- lines -------------------------------------------------------------------------------------------------
@@ -357,10 +365,6 @@ def _disturbances(load: dict[str, float], threads: int, quiet: bool) -> list[str
     """Return the labels of a measurement that others disturbed, or that no quiet moment could be had for."""
     disturbed = load["foreign"] > foreign_limit(threads) or load.get("waiting", 0.0) >= WAITING_LIMIT
     return [*(["disturbed"] if disturbed else []), *([] if quiet else ["ungated"])]
-
-
-def _compile_name(cell: PlannedCell) -> str:
-    return f"{cell.case.kernel} {cell.case.id} {cell.variant.name} {cell.variant.condition} {cell.threads}"
 
 
 def _status_of(error: Exception) -> Status:

@@ -30,7 +30,7 @@ class Replication:
 
 
 #: Short windows buy more processes for the same time, which is where the precision is (Kalibera and Jones).
-_SHORT = Protocol(window_ns=150_000_000, warm_up_ns=50_000_000)
+_SHORT = Protocol(window_ns=100_000_000, warm_up_ns=50_000_000, warm_up_limit_ns=300_000_000, steady_window=6)
 
 EFFORTS: dict[Effort, Replication] = {
     Effort.SMOKE: Replication((3,), 0.95, protocol=_SHORT),

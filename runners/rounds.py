@@ -16,6 +16,10 @@ from runners.clocks import Covariates, probe, time_calls
 __all__ = ["Protocol", "Subject", "choose_batches", "round_orders", "run_rounds", "warm_up"]
 
 
+#: Rounds may be shorter than the noise probe: it runs at most this often, and rounds in between share its time.
+_PROBE_EVERY_NS = 20_000_000
+
+
 @dataclass(frozen=True)
 class Protocol:
     """The parameters of measuring, all recorded with the run."""
@@ -180,10 +184,12 @@ def _rounds(
     subjects: list[Subject], count: int, covariates: Covariates, rng: random.Random, first: int
 ) -> None:
     orders: list[list[int]] = []
+    probe_ns, probed = probe(), clocks.now()
     for number in range(first, first + count):
         if not orders:
             orders = round_orders(len(subjects), rng)
-        probe_ns = probe()
+        if clocks.now() - probed >= _PROBE_EVERY_NS:
+            probe_ns, probed = probe(), clocks.now()
         for index in orders.pop():
             _sample(subjects[index], covariates, number, probe_ns)
 

@@ -56,7 +56,7 @@ def render() -> None:
     _figures(machines, runs, problems)
     if problems:
         st.subheader("Wrong or failed", anchor=False)
-        st.markdown(":gray[These have no time anywhere: without a right answer there is no speed.]")
+        st.markdown(":gray[What is not right has no speed: no time of these is shown anywhere.]")
         parts.problem_list(problems)
     if runs:
         _moved(runs[0])
@@ -135,9 +135,14 @@ def _absent() -> None:
     st.subheader("Not available", anchor=False)
     for row in absent:
         where = ", ".join(texts.escape(name) for name in row.get("machines") or [])
-        st.markdown(f"**{texts.escape(row.get('backend'))}** on {where}: {texts.escape(row.get('reason'))}")
-        if row.get("install"):
-            st.code(str(row["install"]), language="bash")
+        remedy = str(row.get("install") or "")
+        command = remedy.startswith("pip ")
+        words = "" if command or not remedy else f" ({texts.escape(remedy)})"
+        st.markdown(
+            f"**{texts.escape(row.get('backend'))}** on {where}: {texts.escape(row.get('reason'))}{words}"
+        )
+        if command:
+            st.code(remedy, language="bash")
 
 
 if __name__ == "__main__":

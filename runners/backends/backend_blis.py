@@ -6,7 +6,7 @@ from typing import Any
 
 from runners.arrays import fresh_output
 from runners.backends.distributions import find, version
-from runners.profiles import for_processors
+from runners.profiles import STANDARD, for_processors
 from runners.workload import Availability, Backend, Job, Variant
 
 __all__ = ["BlisBackend"]
@@ -35,7 +35,7 @@ class BlisBackend(Backend):
     packages = ("blis",)
     install = "pip install blis"
     operators = tuple(
-        Variant(kernel, "blas", "blis", _product, threads="one", applies=for_processors)
+        Variant(kernel, "blas", "blis", _product, threads="one", applies=for_processors, profiles=STANDARD)
         for kernel in ("matmul", "attention-scores")
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from runners.backends.cblas import CblasBackend, cblas_operators
 from runners.backends.distributions import version
+from runners.profiles import STANDARD
 from runners.workload import Availability
 
 __all__ = ["MklBackend"]
@@ -31,7 +32,7 @@ class MklBackend(CblasBackend):
     title = "Intel MKL, called directly"
     packages = ("mkl",)
     install = "pip install mkl"
-    operators = cblas_operators("mkl")
+    operators = cblas_operators("mkl", STANDARD)
 
     def probe(self) -> Availability:
         """Look for the library among the installed files; nothing is loaded."""

@@ -44,8 +44,8 @@ class NumpyBackend(Backend):
         *OPERATORS,
         *file_operators("numpy", "npz", _save_npz, _load_npz, profiles=STANDARD),
         *load_one_operators("numpy", "npz", _save_npz, _load_one_npz),
-        *load_operators("numpy", "safetensors-mmap", save_safetensors, map_safetensors),
-        *load_one_operators("numpy", "safetensors-mmap", save_safetensors, _map_one),
+        *load_operators("numpy", "safetensors-mmap", save_safetensors, map_safetensors, bound="none"),
+        *load_one_operators("numpy", "safetensors-mmap", save_safetensors, _map_one, bound="none"),
     )
 
     def probe(self) -> Availability:

@@ -93,9 +93,9 @@ def _product(job: Job) -> Ready:
     return Ready(call, result=lambda _: operands[2])
 
 
-def cblas_operators(backend: str) -> tuple[Variant, ...]:
-    """Return the matrix products of a CBLAS library, one of ``cblas_sgemm`` and one of its batched form."""
+def cblas_operators(backend: str, profiles: frozenset[str] | None = None) -> tuple[Variant, ...]:
+    """Return the matrix products of a CBLAS library: ``cblas_sgemm`` and its batched form, by a case's shape."""
     return (
-        Variant("matmul", "blas", backend, _product, applies=for_processors),
-        Variant("attention-scores", "blas", backend, _product),
+        Variant("matmul", "blas", backend, _product, applies=for_processors, profiles=profiles),
+        Variant("attention-scores", "blas", backend, _product, profiles=profiles),
     )

@@ -224,6 +224,10 @@ _ROWS: tuple[tuple[str, str, Callable[[Job], Any], tuple[str, ...]], ...] = (
 )
 
 
+#: what NumPy gives to BLAS and its threads; all else runs on one thread
+_PRODUCTS = ("matmul", "attention-scores", "attention", "decode")
+
+
 def _profiles(kernel: str, name: str, condition: str) -> frozenset[str] | None:
     """Leave new arrays and recomputing out of the quick profile."""
     return STANDARD if condition == "fresh" or name == "recompute" else None
@@ -236,6 +240,7 @@ OPERATORS = tuple(
         "numpy",
         build,
         condition,
+        threads="any" if kernel in _PRODUCTS else "one",
         applies=for_processors,
         profiles=_profiles(kernel, name, condition),
     )

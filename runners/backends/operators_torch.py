@@ -164,14 +164,7 @@ _ROWS: tuple[tuple[str, str, Callable[[Job], Ready], tuple[str, ...]], ...] = (
 )
 
 
-#: what the quick profile leaves out, beside new tensors where they can be given
-_SLOW = ("recompute", "unfused", "unfused-fresh")
-
-
-def _profiles(name: str, condition: str, conditions: tuple[str, ...]) -> frozenset[str] | None:
-    return STANDARD if name in _SLOW or (condition == "fresh" and conditions == _BOTH) else None
-
-
+#: importing PyTorch takes longer than the quick profile has for a backend
 OPERATORS = tuple(
     Variant(
         kernel,
@@ -180,7 +173,7 @@ OPERATORS = tuple(
         build,
         condition,
         applies=for_processors,
-        profiles=_profiles(name, condition, conditions),
+        profiles=STANDARD,
     )
     for kernel, name, build, conditions in _ROWS
     for condition in conditions

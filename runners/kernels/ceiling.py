@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from runners.arrays import fresh_output, normal
+from runners.arrays import aligned, fresh_output, normal
 from runners.compiled import LANES
 from runners.kernels import _limits as loops
 from runners.kernels._checking import UNIT, compare
@@ -98,10 +98,19 @@ def _inputs(case: Case, seed: int) -> dict[str, Any]:
     kind = case.shape["kind"]
     if kind == "fma":
         return {"start": normal((1024,), seed)}
-    arrays = {"first": normal((case.shape["elements"],), seed)}
+    arrays = {"first": _repeated(case.shape["elements"], seed)}
     if kind == "triad":
-        arrays["second"] = normal((case.shape["elements"],), seed + 1)
+        arrays["second"] = _repeated(case.shape["elements"], seed + 1)
     return arrays
+
+
+def _repeated(elements: int, seed: int) -> Any:
+    """Return random numbers that repeat after 4 MiB: bandwidth asks for no zeros, not for new numbers."""
+    values, some = aligned((elements,)), normal((min(elements, _MIB),), seed)
+    for start in range(0, elements, _MIB):
+        part = values[start : start + _MIB]
+        part[:] = some[: part.size]
+    return values
 
 
 def _check(case: Case, inputs: dict[str, Any], result: Any) -> Check:

@@ -150,8 +150,10 @@ def _add_loops(kernel: Kernel, loops: Loops) -> None:
             "condition": condition,
             "profiles": STANDARD if condition == "fresh" else None,
         }
-        kernel.variant("scalar", "numba", threads="one", flags=plain, **options)(_looping(loops.scalar))
-        kernel.variant("parallel", "numba", threads="many", flags=plain, **options)(_looping(loops.parallel))
+        # They need processes of their own, which the quick profile has no time for.
+        slow = options | {"flags": plain, "profiles": STANDARD}
+        kernel.variant("scalar", "numba", threads="one", **slow)(_looping(loops.scalar))
+        kernel.variant("parallel", "numba", threads="many", **slow)(_looping(loops.parallel))
         kernel.variant("simd", "numba", threads="one", **options)(vector)
         kernel.variant("parallel-simd", "numba", threads="many", **options)(vector)
         if kernel.name == "gelu":

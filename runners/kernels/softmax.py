@@ -8,13 +8,13 @@ import numpy as np
 from runners.arrays import fresh_output, normal
 from runners.kernels import _softmax as loops
 from runners.kernels._checking import UNIT, compare, memoised, probabilistic_gamma
-from runners.profiles import QUICK, STANDARD
+from runners.profiles import STANDARD
 from runners.workload import Case, Check, Job, Kernel, Work
 
 __all__ = ["KERNELS"]
 
 _ROWS = 64
-_WIDTHS = {128: STANDARD, 256: STANDARD, 512: STANDARD, 1024: QUICK, 2048: STANDARD}
+_WIDTHS = {128: STANDARD, 256: STANDARD, 512: STANDARD, 1024: STANDARD, 2048: STANDARD}
 
 
 def _case(width: int, profiles: frozenset[str]) -> Case:

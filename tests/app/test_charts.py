@@ -183,3 +183,62 @@ def test_descriptions_say_what_is_drawn() -> None:
 def test_nothing_is_shared_with_others() -> None:
     """The button that would upload a chart to another host is off."""
     assert charts.CONFIG["showSendToCloud"] is False
+
+
+def test_fewer_threads_are_paler() -> None:
+    """The same backend and variant with fewer threads has its colour paler, and the legend says so."""
+    figure = figure_of([row(threads=8), row(threads=1)])
+    drawn = bars(figure)
+    assert drawn["numpy · blas · 8 threads"]["marker"]["color"] == colours.backend("numpy")
+    assert drawn["numpy · blas · 1 thread"]["marker"]["color"].startswith("rgba(")
+    assert drawn["numpy · blas · 1 thread"]["marker"]["line"]["color"] == colours.backend("numpy")
+    assert "fewer threads" in figure["layout"]["legend"]["title"]["text"]
+
+
+def test_a_ceiling_that_was_surpassed_stays_in_sight() -> None:
+    """Where a bar is higher than its ceiling, the ceiling is drawn once more in front of it."""
+    figure = figure_of([row(rate=110.0, rate_low=None, share_of_ceiling=1.1)])
+    behind, front = (trace for trace in figure["data"] if trace["name"] == "measured ceiling")
+    order = [trace["name"] for trace in figure["data"]]
+    assert order == ["measured ceiling", "numpy · blas", "measured ceiling"]
+    assert front["y"] == behind["y"] == [pytest.approx(100.0)]
+    assert [behind["showlegend"], front["showlegend"]] == [True, False]
+
+
+def test_every_sample_is_drawn_as_it_was_taken() -> None:
+    """Samples are ns per call in the order taken, clean ones apart from disturbed ones, with the estimate."""
+    processes = [
+        {"process": 3, "batch": 2, "time_ns": [2_000, 2_400, 9_000], "clean": [True, True, False]},
+        {"process": 5, "batch": 1, "time_ns": [1_100], "clean": []},
+    ]
+    figure = charts.samples(processes, row(time_ns=1_100.0, low_ns=1_000.0, high_ns=1_200.0), LIGHT)
+    assert figure is not None
+    go.Figure(figure)
+    clean, disturbed, spread = figure["data"]
+    assert clean["y"] == [1.0, 1.2, 1.1]
+    assert disturbed["y"] == [4.5]
+    assert clean["x"] == sorted(clean["x"])
+    assert spread["y"] == clean["y"]
+    assert figure["layout"]["xaxis"]["ticktext"] == ["3", "5"]
+    band, line = figure["layout"]["shapes"]
+    assert (band["y0"], band["y1"], line["y0"]) == (1.0, 1.2, 1.1)
+    assert "4 samples in 2 processes" in charts.describe_samples(processes, row())
+
+
+@pytest.mark.parametrize(
+    "odd", [{}, {"time_ns": None}, {"time_ns": [None, "x", -1, float("nan")], "batch": 0}]
+)
+def test_odd_samples_are_left_out(odd: dict[str, Any]) -> None:
+    """Samples that are no times are not drawn; without any there is no figure."""
+    assert charts.samples([odd], row(), LIGHT) is None
+    figure = charts.samples([odd, {"process": 1, "time_ns": [5], "batch": 1}], row(low_ns=None), LIGHT)
+    assert figure is not None
+    assert figure["data"][0]["y"] == [5.0]
+
+
+def test_many_samples_use_webgl() -> None:
+    """Above two thousand points the marks are drawn by WebGL."""
+    many = [{"process": 0, "time_ns": [1_000 + n for n in range(2_500)], "batch": 1}]
+    figure = charts.samples(many, row(), LIGHT)
+    assert figure is not None
+    assert figure["data"][0]["type"] == "scattergl"

@@ -11,11 +11,12 @@ from streamlit.testing.v1 import AppTest
 import app
 from data.records import Work
 from data.words import Status
-from tests.app.builder import MACHINES, Cell, Plan, standard_cells
+from tests.app.builder import ENVIRONMENT, MACHINES, PROCESSES, SAMPLES, Cell, Plan, standard_cells
 from tests.app.conftest import Fill
 
 DASHBOARD = Path(app.__file__).with_name("dashboard.py")
-OVERVIEW, THROUGHPUT = "views/overview.py", "views/throughput.py"
+OVERVIEW, THROUGHPUT, RUN = "views/overview.py", "views/throughput.py", "views/run.py"
+SPEEDUPS = "views/speedups.py"
 
 
 def opened(page: str = OVERVIEW, **choices: str | list[str]) -> AppTest:
@@ -43,7 +44,7 @@ def said(test: AppTest) -> str:
     return "\n".join(str(part) for part in parts)
 
 
-@pytest.mark.parametrize("page", [OVERVIEW, THROUGHPUT])
+@pytest.mark.parametrize("page", [OVERVIEW, THROUGHPUT, SPEEDUPS, RUN])
 def test_an_empty_store_shows_the_command_that_fills_it(home: Path, page: str) -> None:
     """The first visitor sees one command to copy, and no error."""
     test = opened(page)
@@ -86,7 +87,7 @@ def test_the_overview_shows_machines_runs_and_the_fastest(fill: Fill) -> None:
     assert fastest.loc["matmul/1024", "Rate"] == pytest.approx(518.0)
     assert fastest.loc["matmul/1024", "Of ceiling"] == pytest.approx(518 / 620)
     assert list(tables["Machine", "Processor"]["Machine"]) == ["atlas", "borealis"]
-    assert set(tables["Started", "Machine"]["Run"]) == set(ids)
+    assert set(tables["Started", "Machine"]["Run"]) == {f"run?run={one}" for one in ids}
     text = said(test).replace("\\", "")
     assert "Last run 3 hours ago" in text
     assert "stale" in text
@@ -208,3 +209,70 @@ def test_trouble_with_the_store_is_told_on_the_page(home: Path, monkeypatch: pyt
     home.write_text("a file where the folder should be")
     test = opened()
     assert any(str(home.parent.name) in str(warning.value).replace("\\", "") for warning in test.warning)
+
+
+def test_a_run_shows_its_command_results_and_samples(fill: Fill) -> None:
+    """A link to a run shows how it was made, every result, and every sample of the chosen measurement."""
+    old, _ = fill(Plan(standard_cells()), Plan([], started=datetime(2026, 11, 21, tzinfo=UTC)))
+    test = opened(RUN, run=old)
+    assert "flopwatch run --profile quick" in [code.value for code in test.code]
+    text = said(test).replace("\\", "")
+    assert old in text
+    assert "The machine was quiet." in text
+    assert "matmul/512 · numba · naive**: differs from the reference" in text
+    results = next(frame.value for frame in test.dataframe if "Error" in frame.value.columns)
+    assert len(results) == sum(cell.status is Status.OK for cell in standard_cells())
+    (figure,) = figures(test)
+    clean, disturbed = (trace for trace in figure["data"] if trace["type"] == "scatter")
+    assert len(clean["y"]) == PROCESSES * SAMPLES
+    assert len(disturbed["y"]) == PROCESSES * 2
+    assert test.query_params["measurement"]
+
+
+def test_a_run_without_times_is_shown_too(fill: Fill) -> None:
+    """A run of which nothing could be measured has a page that says so."""
+    (run,) = fill(Plan([cell for cell in standard_cells() if cell.status is not Status.OK]))
+    test = opened(RUN, run=run)
+    assert not figures(test)
+    assert "No measurement of this run has a time." in said(test)
+
+
+def test_a_link_to_an_unknown_run_says_so(fill: Fill) -> None:
+    """A link to a run that is not held says so and offers those that are."""
+    (run,) = fill(Plan(standard_cells()))
+    test = opened(RUN, run="no-such-run")
+    assert "No run is called no-such-run" in said(test).replace("\\", "")
+    assert test.selectbox[0].value == run
+
+
+def test_environments_are_compared(fill: Fill) -> None:
+    """Compared with another run, exactly the facts that differ are shown."""
+    import msgspec
+
+    other = msgspec.structs.replace(
+        ENVIRONMENT, id="f0f0f0f0f0f0", packages={"numpy": "2.5.0", "numba": "0.68.0"}
+    )
+    old, new = fill(
+        Plan(standard_cells()),
+        Plan(standard_cells(), environment=other, started=datetime(2026, 11, 21, tzinfo=UTC)),
+    )
+    test = opened(RUN, run=new)
+    test.selectbox[2].select(old).run()
+    difference = next(frame.value for frame in test.dataframe if "The other" in frame.value.columns)
+    rows = difference.set_index("Fact")
+    assert list(rows.loc["packages.numpy"]) == ["2.5.0", "2.4.6"]
+    assert "packages.numba" not in rows.index
+
+
+def test_speedups_reopen_with_their_baseline(fill: Fill) -> None:
+    """A link with a baseline shows factors against it; the wrong result is in no cell."""
+    fill(Plan(standard_cells()))
+    test = opened(SPEEDUPS, machine="atlas", operation="matmul", baseline="numpy · blas")
+    (figure,) = figures(test)
+    (heat,) = figure["data"]
+    assert heat["y"] == ["128", "512", "1024"]
+    column = heat["x"].index("numba<br>naive")
+    assert [line[column] != "" for line in heat["text"]] == [True, False, True]
+    factors = next(frame.value for frame in test.dataframe if "Speedup" in frame.value.columns)
+    fastest = factors.set_index(["Case", "Series"]).loc[("matmul/1024", "openblas · blas"), "Speedup"]
+    assert fastest == pytest.approx(518 / 512, rel=1e-3)

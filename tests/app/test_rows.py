@@ -125,7 +125,7 @@ def test_series_are_named_as_far_as_needed() -> None:
 
 
 def test_the_podium_says_when_it_is_not_sure() -> None:
-    """The next one is "about the same" where the intervals overlap or one of them is missing."""
+    """The next one is level where the intervals overlap, and nobody knows where one of them is missing."""
     first, far, near = (
         row(),
         row(backend="mkl", time_ns=800e3, low_ns=790e3),
@@ -134,7 +134,7 @@ def test_the_podium_says_when_it_is_not_sure() -> None:
     assert rows.podium([first, far])[0]["next_level"] is False
     assert rows.podium([first, far])[0]["next_ratio"] == pytest.approx(800 / 590)
     assert rows.podium([first, near])[0]["next_level"] is True
-    assert rows.podium([first, {**far, "low_ns": None}])[0]["next_level"] is True
+    assert rows.podium([first, {**far, "low_ns": None}])[0]["next_level"] is None
     assert "next_backend" not in rows.podium([first])[0]
 
 

@@ -95,8 +95,8 @@ def fill_ledger(ledger: Ledger, measurements: int, scratch: Path) -> Iterator[by
 
 
 _SUMMARIES = """
-INSERT INTO machine SELECT format('{:012x}', m), 'machine-' || m, NULL, NULL, 'Model 7', 8, 16, 68719476736, [], '{}', now()
-FROM range($machines) t(m);
+INSERT INTO machine SELECT format('{:012x}', m), 'machine-' || m, NULL, NULL, 'Model 7', 8, 16, 68719476736, [],
+    '{}', now() FROM range($machines) t(m);
 INSERT INTO environment SELECT format('{:012x}', e), 'CPython 3.11.7', '{"numpy":"2.4.6"}', '[]', '{}', now()
 FROM range(20) t(e);
 INSERT INTO series SELECT m * 240 + s, format('{:016x}', hash(m * 240 + s)), format('{:012x}', m),
@@ -105,7 +105,8 @@ INSERT INTO series SELECT m * 240 + s, format('{:016x}', hash(m * 240 + s)), for
     ['naive', 'naive-parallel', 'blocked', 'blas'][1 + s // 60], 'given', 'numpy', 'cpu', 2
 FROM range($machines) t(m), range(240) u(s);
 INSERT INTO run SELECT r, gen_random_uuid()::VARCHAR, format('{:064x}', hash(r)),
-    TIMESTAMPTZ '2024-01-01' + INTERVAL (r // $machines) HOUR, TIMESTAMPTZ '2024-01-01' + INTERVAL (r // $machines + 1) HOUR,
+    TIMESTAMPTZ '2024-01-01' + INTERVAL (r // $machines) HOUR,
+    TIMESTAMPTZ '2024-01-01' + INTERVAL (r // $machines + 1) HOUR,
     false, format('{:012x}', r % $machines), format('{:012x}', r % 20), 'standard', 'standard', 0, [], '{}', '{}', '{}',
     '0.1.0', format('{:07x}', r % 400), 240, 240, 0, false, false
 FROM range($runs) t(r);
@@ -123,8 +124,9 @@ INSERT INTO measurement BY NAME SELECT r.run, s.series, format('{:016x}', hash(r
     []::VARCHAR[] AS flags, 1e7 AS flop, 12582912 AS footprint_bytes, 'flop' AS bound,
     '{"load":{"steal":0.0,"pressure":0.' || (1000 * random())::INTEGER || '},"position":1}' AS attributes
 FROM (SELECT run, machine_id FROM run WHERE run >= $first AND run < $last) AS r
-JOIN (SELECT *, 1e5 * (1 + series % 97) * exp(0.02 * (random() + random() + random() - 1.5)) AS time_ns FROM series) AS s
-    USING (machine_id)
+JOIN (
+    SELECT *, 1e5 * (1 + series % 97) * exp(0.02 * (random() + random() + random() - 1.5)) AS time_ns FROM series
+) AS s USING (machine_id)
 ORDER BY r.run, s.series
 """
 _NEWEST = """

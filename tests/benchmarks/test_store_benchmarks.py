@@ -1,7 +1,7 @@
 """How fast the store takes results in and answers, and how both grow.
 
-Sizes are chosen by FLOPWATCH_BENCH_MEASUREMENTS (with raw samples, default 5,000) and FLOPWATCH_BENCH_SUMMARIES (summaries
-only, default 1,000,000).
+Sizes are chosen by FLOPWATCH_BENCH_MEASUREMENTS (with raw samples, default 5,000) and FLOPWATCH_BENCH_SUMMARIES
+(summaries only, default 1,000,000).
 """
 
 import hashlib

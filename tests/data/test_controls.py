@@ -37,7 +37,9 @@ def coverage(interval):
     """Return in how many of the trials the interval of new/old holds 1, and its median half-width."""
     rng = np.random.default_rng(7)
     found = [interval(processes(rng)) for _ in range(TRIALS)]
-    return sum(low <= 0 <= high for low, high in found) / TRIALS, float(np.median([h - low for low, h in found])) / 2
+    return sum(low <= 0 <= high for low, high in found) / TRIALS, float(
+        np.median([h - low for low, h in found])
+    ) / 2
 
 
 def paired(trial):

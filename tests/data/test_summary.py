@@ -167,5 +167,7 @@ def test_one_fast_sample_shows_what_the_ceiling_allows():
     times = [1000] * 11 + [800]
     slow = Samples(time_ns=times, clean=[True] * 12, round=list(range(12)))
     ceiling = processes(kind=Ceiling, case="ceiling/fma", bound=None, work=Work(flop=1e6), samples=slow)
-    row = {row.case: row for row in summarise(Document([*ceiling, *processes(work=Work(flop=1.3e6))]))}["matmul/512"]
+    row = {row.case: row for row in summarise(Document([*ceiling, *processes(work=Work(flop=1.3e6))]))}[
+        "matmul/512"
+    ]
     assert row.status == Status.OK

@@ -99,3 +99,14 @@ def test_the_listing_says_everything_once():
     keys = [(row["case"], row["variant"], row["condition"], row["backend"], row["device"]) for row in rows]
     assert len(keys) == len(set(keys))
     assert all(row["reason"] for row in rows if not row["available"])
+
+
+def test_each_loop_is_compiled_once():
+    """Processes that share a compiler's cache share the work: no loop twice, none left out."""
+    from runners.compiling import loops_to_compile
+
+    groups = make_plan(Profile.QUICK, (), (), ("numba",), (1, 2)).groups
+    shares = [loops_to_compile(group, groups) for group in groups if group.flags == ()]
+    names = [name for share in shares for name in share]
+    assert len(names) == len(set(names)) > 5
+    assert any("naive-parallel" in name for name in names)
