@@ -200,6 +200,13 @@ def bars(chart: dict[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
+def _opaque(colour: str) -> str:
+    """Return a colour as #rrggbb: fewer threads are drawn as a lighter shade of the same colour."""
+    if not colour.startswith("rgba("):
+        return colour
+    return "#" + "".join(f"{int(part):02x}" for part in colour[5:].split(",")[:3])
+
+
 @pytest.mark.parametrize("unit", ["GFLOP/s", "GElement/s", "GB/s"])
 def test_throughput_draws_a_bar_for_each_result(chromium: Any, board: tuple[str, Path], unit: str) -> None:
     """Each backend and variant has its bars in its colour, as high as what was measured."""
@@ -216,7 +223,7 @@ def test_throughput_draws_a_bar_for_each_result(chromium: Any, board: tuple[str,
             assert dict(zip(drawn[name]["x"], drawn[name]["y"], strict=True)) == pytest.approx(
                 rates, rel=1e-4
             )
-            assert drawn[name]["color"] == colours.backend(name.split(" · ")[0])
+            assert _opaque(drawn[name]["color"]) == colours.backend(name.split(" · ")[0])
         # One path for each result and one for the ceiling behind it.
         assert chart["bars"] == 2 * sum(len(rates) for rates in expected.values())
     visit.close()

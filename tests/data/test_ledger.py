@@ -2,9 +2,11 @@
 
 import multiprocessing
 import os
+import sys
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -104,8 +106,12 @@ def _append_many(address: str, writer: int, count: int) -> None:
     ledger.close()
 
 
-def test_no_follower_misses_what_many_writers_append(ledger: Ledger, ledger_address: str) -> None:
+def test_no_follower_misses_what_many_writers_append(
+    ledger: Ledger, ledger_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Four processes append at once while one follows: it gets each entry, whatever the order of their commits."""
+    # A page under test leaves itself behind as the main module, which spawned processes would run.
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
     count, context = 25, multiprocessing.get_context("spawn")
     writers = [
         context.Process(target=_append_many, args=(ledger_address, writer, count)) for writer in range(4)

@@ -238,7 +238,7 @@ def small_disk(tmp_path):
 def test_a_full_disk_keeps_the_run_file_elsewhere(environment, small_disk):
     """When the disk fills up in mid-run, all lines are kept where there is room: status 5, the path printed."""
     full = environment | {"FLOPWATCH_HOME": str(small_disk)}
-    (small_disk / "ballast").write_bytes(b"x" * 130_000)
+    (small_disk / "ballast").write_bytes(b"x" * 172_000)
     done = flopwatch(full, "run", "--case", "fake/steady", *FAKE, check=5)
     assert "disk is full" in done.stderr
     kept = Path(done.stderr.split("kept at ")[1].split(";")[0])
