@@ -20,11 +20,11 @@ from data.errors import BadInput, NothingMeasured, NotStored
 from data.estimate import estimate, minimum_processes, process_log_time
 from data.records import Ceiling, Environment, Machine, Measurement, Run, uuid7
 from data.rundocument import RunDocument, read
-from data.runfile import RunFileWriter
+from data.runfile import RunFileWriter, now
 from data.summary import Key, Summary, summarise
 from data.words import Profile, Status
 from runners.compiled import source_digest
-from runners.lines import Lines, Observer, timestamp
+from runners.lines import Lines, Observer
 from runners.orchestrate import Orchestrator
 from runners.plan import Group, Plan, make_plan
 from runners.protocol import Replication
@@ -194,13 +194,13 @@ class _Job:
         """Go on with a file, in the machine and environment that it was begun in."""
         assert self.wishes.resume is not None
         self.path = self.wishes.resume
-        for what, before, now in (
+        for what, before, present in (
             ("machine", held.run.machine.id, machine.id),
             ("environment", held.run.environment.id, environment.id),
         ):
-            if before != now:
+            if before != present:
                 raise BadInput(
-                    f"{self.path} was begun in another {what} ({before}, this is {now}); "
+                    f"{self.path} was begun in another {what} ({before}, this is {present}); "
                     f"start a new run instead{_what_differs(held.run.environment, environment)}"
                 )
         self._writer = RunFileWriter.resume(self.path)
@@ -295,7 +295,7 @@ def _first_line(
 
     return Run(
         id=uuid7(),
-        started=timestamp(),
+        started=now(),
         flopwatch=flopwatch_facts(),
         machine=machine,
         environment=environment,

@@ -2,20 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
-from data.records import Ceiling, Measurement, Process
-from data.summary import Key
+from data.records import Process
+from data.summary import Key, Measured
 
-__all__ = ["Lines", "Measured", "Observer", "timestamp"]
-
-Measured = Measurement | Ceiling
-
-
-def timestamp() -> str:
-    """Return the present moment in UTC as the run file writes it."""
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+__all__ = ["Lines", "Observer"]
 
 
 class Observer:

@@ -17,15 +17,16 @@ from typing import Any
 import psutil
 
 from data.records import Ceiling, Error, Measurement, Note, Process, Samples, Work
-from data.summary import Key
+from data.runfile import now
+from data.summary import Key, Measured
 from data.words import Status
 from runners.compiling import loops_to_compile
-from runners.lines import Lines, Measured, Observer, timestamp
+from runners.lines import Lines, Observer
 from runners.machine import state
 from runners.plan import Group, Plan, PlannedCell
 from runners.process import Worker, WorkerDied, WorkerRefused, WorkerTimeout
 from runners.protocol import Replication
-from runners.quiet import WAITING_LIMIT, Gate, LoadMeter, foreign_limit
+from runners.quiet import Gate, LoadMeter, is_quiet
 
 __all__ = ["Orchestrator"]
 
@@ -204,7 +205,7 @@ class Orchestrator:
             Process(
                 index=index,
                 block=block,
-                started=timestamp(),
+                started=now(),
                 backends=list(group.backends),
                 threads=group.threads,
                 attributes={
@@ -347,7 +348,7 @@ class Orchestrator:
 
     def note(self, topic: str, text: str, **attributes: Any) -> None:
         """Write a note into the run file."""
-        self.lines.write(Note(at=timestamp(), topic=topic, text=text, attributes=attributes))
+        self.lines.write(Note(at=now(), topic=topic, text=text, attributes=attributes))
 
 
 def _wish(index: int, cell: PlannedCell, known_ns: int | None = None) -> dict[str, Any]:
@@ -363,8 +364,7 @@ def _wish(index: int, cell: PlannedCell, known_ns: int | None = None) -> dict[st
 
 def _disturbances(load: dict[str, float], threads: int, quiet: bool) -> list[str]:
     """Return the labels of a measurement that others disturbed, or that no quiet moment could be had for."""
-    disturbed = load["foreign"] > foreign_limit(threads) or load.get("waiting", 0.0) >= WAITING_LIMIT
-    return [*(["disturbed"] if disturbed else []), *([] if quiet else ["ungated"])]
+    return [*([] if is_quiet(load, threads) else ["disturbed"]), *([] if quiet else ["ungated"])]
 
 
 def _status_of(error: Exception) -> Status:

@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from data.estimate import process_log_time
-from data.summary import Summary
+from data.summary import Measured, Summary
 from data.units import format_interval, format_rate, format_share, format_time
 from data.words import Status
-from runners.lines import Measured, Observer
+from runners.lines import Observer
 
 if TYPE_CHECKING:
     from rich.console import Console

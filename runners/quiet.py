@@ -9,10 +9,10 @@ from typing import Any
 
 import psutil
 
-__all__ = ["WAITING_LIMIT", "Gate", "LoadMeter", "foreign_limit"]
+__all__ = ["Gate", "LoadMeter", "foreign_limit", "is_quiet"]
 
 #: Quiet is when some task waits for a processor in less than this share of the time.
-WAITING_LIMIT = 0.1
+_WAITING_LIMIT = 0.1
 
 _PRESSURE = Path("/proc/pressure/cpu")
 
@@ -80,6 +80,11 @@ def foreign_limit(threads: int) -> float:
     return max(0.0, (cores - threads) / cores) + 0.1
 
 
+def is_quiet(load: dict[str, float], threads: int) -> bool:
+    """Tell whether others leave a kernel of ``threads`` threads what it needs."""
+    return load["foreign"] <= foreign_limit(threads) and load.get("waiting", 0.0) < _WAITING_LIMIT
+
+
 class Gate:
     """Waits for the machine to be quiet before a process starts: 30 s at most, and a tenth of the budget in all."""
 
@@ -102,7 +107,7 @@ class Gate:
             meter = self._meter(own)
             self._sleep(window_s)
             load = meter.read()
-            quiet = load["foreign"] <= foreign_limit(threads) and load.get("waiting", 0.0) < WAITING_LIMIT
+            quiet = is_quiet(load, threads)
             if quiet or waited_s + window_s > min(limit_s, self._left_s):
                 self._left_s -= waited_s
                 return {"waited_s": round(waited_s, 2), "quiet": quiet, **load}
