@@ -160,10 +160,11 @@ def run_rounds(
     if short:
         choose_batches(short, protocol)
         planned = rounds or _planned_rounds(short, protocol)
+        enough = min(protocol.minimum_clean, planned)
         _rounds(short, planned, covariates, rng, 0)
-        if rounds is None and _clean_rounds(short) < protocol.minimum_clean:
+        if _clean_rounds(short) < enough:
             _rounds(short, planned, covariates, rng, planned)
-        if _clean_rounds(short) < protocol.minimum_clean:
+        if _clean_rounds(short) < enough:
             for subject in short:
                 subject.flags.append("contended")
     if long:

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from data.compare import compare_runs, compare_within
+from data.compare import compare_runs, compare_within, may_be_layout, sittings
+from data.estimate import ratio
 from data.records import Process, Samples
 from data.words import Status, Verdict
 from tests.data.test_summary import Document, line
@@ -87,3 +88,46 @@ def test_runs_are_compared_process_by_process():
     assert there.keys() == {line().key}
     assert next(iter(there.values())).verdict == Verdict.SLOWER
     assert next(iter(back.values())).verdict == Verdict.FASTER
+
+
+def test_sittings_are_groups_of_processes_an_hour_apart():
+    """Minutes apart is one sitting, an hour apart are two; no process is none."""
+
+    def at(*moments):
+        return [
+            Process(index=n, block=n, started=f"2026-01-01T{moment}Z", backends=["numpy"], threads=1)
+            for n, moment in enumerate(moments)
+        ]
+
+    assert sittings(at("10:00:00", "10:01:00", "10:59:00")) == 1
+    assert sittings(at("10:00:00", "11:00:00", "11:01:00")) == 2
+    assert sittings([]) == 0
+
+
+def test_a_small_difference_of_one_sitting_may_be_layout():
+    """Half a percent needs two sittings, three percent does not."""
+    small, large, none = ratio([0.005] * 8), ratio([0.03] * 8), ratio([0.005, -0.005] * 4)
+    assert may_be_layout(small, 1)
+    assert not may_be_layout(small, 2)
+    assert not may_be_layout(large, 1)
+    assert not may_be_layout(none, 1)
+
+
+def test_intervals_of_a_table_hold_together_where_processes_suffice():
+    """With twelve processes five comparisons hold 95 % together; with six each holds it for itself."""
+    for count, level in ((12, 0.99), (6, 0.95)):
+        document, processes = paired_document(1.03, count)
+        found = compare_within(document, processes, key("new"), key("old"), comparisons=5)
+        assert found.confidence == pytest.approx(level)
+        assert found.comparison.low is not None
+
+
+def test_planned_looks_need_the_level_of_their_protocol():
+    """A run that may have stopped at a look is judged at 97 %; the first six of its processes are not selected."""
+    document, processes = paired_document(1.0, 12)
+    document.protocol = {"confidence": 0.97, "looks": [8, 12]}
+    found = compare_within(document, processes, key("new"), key("old"))
+    assert found.confidence == 0.97
+    short, processes = paired_document(1.0, 6)
+    short.protocol = document.protocol
+    assert compare_within(short, processes, key("new"), key("old")).confidence == 0.95

@@ -29,6 +29,7 @@ class Document:
     skipped: list = field(default_factory=list)
     interrupted: bool = False
     plan: list = field(default_factory=list)
+    protocol: dict = field(default_factory=dict)
 
     @property
     def run(self):
@@ -42,6 +43,7 @@ class Document:
             effort="quick",
             seed=0,
             plan=self.plan,
+            protocol=self.protocol,
         )
 
 

@@ -14,6 +14,8 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
+import msgspec
+
 KERNELS = Path(__file__).with_name("injected_kernels.py")
 
 
@@ -195,9 +197,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=240)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--lines", type=Path, help="keep every sample here, to ask other questions later")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         lines = measure(options.processes, Path(folder))
+    if options.lines:
+        options.lines.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
     text = json.dumps(report(lines), indent=1)
     sys.stdout.write(text + "\n")
     if options.out:
