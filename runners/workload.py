@@ -176,6 +176,8 @@ class Backend:
     #: what pip installs, and the extra of flopwatch that brings it
     packages: tuple[str, ...] = ()
     install: str = ""
+    #: whether a first call compiles or tunes, so that it is never one of the samples
+    first_call_differs: bool = False
     #: operators the library brings itself; kernels add the variants of our own loops
     operators: tuple[Variant, ...] = ()
 
