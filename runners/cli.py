@@ -20,7 +20,9 @@ COMMANDS: dict[str, str] = {
     "doctor": "what on this machine would disturb or falsify a measurement, and the remedy",
     "run": "measure, print the results, write the run file and store it",
     "compare": "two runs: ratio, interval and verdict for each case",
-    "import": "take run files into the ledger",
+    "report": "all that a choice of results says, as Markdown or HTML",
+    "export": "results as Parquet, CSV or JSON, a whole board, Bencher's format, or a badge",
+    "import": "take run files, boards and results of other tools into the ledger",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
 }
 

@@ -1,0 +1,42 @@
+"""The sections of a report, one file each, in the order in which they stand.
+
+A section is a function from a context to a :class:`~data.report.model.Section`; one that has nothing to say is left out.
+"""
+
+from collections.abc import Callable
+
+from data.report.context import Context
+from data.report.model import Section
+from data.report.sections import (
+    attention,
+    backends,
+    blas,
+    bottlenecks,
+    elementwise,
+    evidence,
+    layernorm,
+    naive,
+    other_tools,
+    serialization,
+    system,
+)
+
+__all__ = ["SECTIONS"]
+
+SECTIONS: tuple[Callable[[Context], Section], ...] = (
+    naive.section,
+    blas.section,
+    backends.section,
+    elementwise.section,
+    bottlenecks.section,
+    attention.section,
+    layernorm.section,
+    serialization.section,
+    other_tools.section,
+    evidence.problems,
+    evidence.absent,
+    evidence.noise,
+    evidence.method,
+    system.section,
+    system.commands,
+)
