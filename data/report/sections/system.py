@@ -11,13 +11,18 @@ from data.report.model import Section, Table
 __all__ = ["commands", "section"]
 
 
+#: what is longer is cut: the run file has it in full
+_LONGEST = 400
+
+
 def _text(value: Any) -> str:
     """Say a detected value in a cell."""
     if isinstance(value, dict):
-        return ", ".join(f"{name.replace('_', ' ')} {_text(one)}" for name, one in value.items())
+        value = ", ".join(f"{name.replace('_', ' ')} {_text(one)}" for name, one in value.items())
     if isinstance(value, list):
-        return cells.listed(_text(one) for one in value)
-    return "unknown" if value in (None, "", 0) else str(value)
+        value = cells.listed(_text(one) for one in value)
+    text = "unknown" if value in (None, "") else str(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]} …"
 
 
 def _caches(found: list[dict[str, Any]]) -> str:
