@@ -136,7 +136,8 @@ def _flags_of_run(imported: Imported, machine: Machine | None) -> list[str]:
 def _measurements(
     tool: str, result: Result, flags: list[str], place: Place | None, taken: dict[tuple[object, ...], int]
 ) -> Iterator[Line]:
-    place = place or Place(result.name, _kernel(result.name), "default")
+    # Without a mapping a name means nothing outside its tool: "matmul/512" need not be our product of 512.
+    place = place or Place(f"{tool}:{result.name}", f"{tool}:{_kernel(result.name)}", "default")
     case = _short(place.case)
     key = (case, place.variant, result.condition, result.device, result.threads)
     taken[key] = taken.get(key, 0) + 1

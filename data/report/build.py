@@ -10,7 +10,7 @@ from data.report import cells, summary
 from data.report.context import Context
 from data.report.model import Report, Section
 from data.report.ratios import Ratios
-from data.report.sections import SECTIONS
+from data.report.sections import CLOSING, SECTIONS
 from data.report.selection import Selection
 
 __all__ = ["build", "contexts"]
@@ -69,6 +69,7 @@ def build(
             if section:
                 section.id = f"{section.id}-{machine['machine_id']}" if len(chosen) > 1 else section.id
                 sections.append(section)
+    sections += [make(chosen) for make in CLOSING]
     source = published().source
     newest = max((context.runs[0]["started"] for context in chosen if context.runs), default=None)
     return Report(

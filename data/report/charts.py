@@ -198,8 +198,25 @@ def serialization(context: Context, rows: Sequence[Row]) -> list[Chart]:
 
     def draw(axes: "Axes") -> None:
         names = [f"{row['case_id']} {row['variant']} ({row['backend']})" for row in shown]
-        _bars(axes, shown, names, "time_ns", [colour[row["kernel"]] for row in shown], 1e-6)
+        places = list(range(len(shown)))
         axes.set_xscale("log")
+        for kernel in colour:  # a length says nothing on a logarithmic axis, so points
+            mine = [place for place in places if shown[place]["kernel"] == kernel]
+            rows_of = [shown[place] for place in mine]
+            axes.errorbar(
+                [row["time_ns"] / 1e6 for row in rows_of],
+                mine,
+                xerr=_errors(rows_of, "time_ns", 1e-6),
+                fmt="o",
+                color=colour[kernel],
+                markersize=5,
+                elinewidth=1,
+                capsize=2,
+                label=kernel,
+            )
+        axes.set_yticks(places, names)
+        axes.invert_yaxis()
+        axes.legend(fontsize=8)
         axes.set_xlabel("ms (logarithmic)")
 
     height = 1.1 + 0.22 * len(shown)

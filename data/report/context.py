@@ -45,12 +45,17 @@ class Context:
         return list(dict.fromkeys(str(row["case_id"]) for row in rows))
 
     def one(self, rows: Iterable[Row], **wanted: Any) -> Row | None:
-        """Return the fastest of the rows that have all that is wanted, or None."""
-        fitting = [row for row in rows if all(row[name] == value for name, value in wanted.items())]
+        """Return the fastest of the rows that have all that is wanted, or None; imported ones only if asked for by backend."""
+        fitting = [
+            row
+            for row in rows
+            if all(row[name] == value for name, value in wanted.items())
+            and ("backend" in wanted or "imported" not in row["flags"])
+        ]
         return min(fitting, key=lambda row: row["time_ns"] or float("inf"), default=None)
 
     def command(self, *patterns: str) -> str:
         """Return the command that measures these cases again as the newest run of the rows did."""
-        profile = str(self.runs[0]["profile"]) if self.runs else "standard"
+        profile = next((str(run["profile"]) for run in self.runs if run["effort"] != "imported"), "standard")
         cases = " ".join(f"--case '{pattern}'" for pattern in patterns)
         return f"flopwatch run --profile {profile} {cases}".strip()

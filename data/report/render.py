@@ -2,12 +2,15 @@
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from data.errors import BadInput, StorageError
 from data.report.model import Report, Table
 
-__all__ = ["FORMATS", "render", "write"]
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+__all__ = ["FORMATS", "environment", "render", "write", "write_text"]
 
 #: format → its template
 FORMATS = {"markdown": "report.md.j2", "html": "report.html.j2", "short": "short.md.j2"}
@@ -26,6 +29,22 @@ def _aligned(table: Table) -> str:
     return "| " + " | ".join("---:" if name in table.right else "---" for name in table.columns) + " |"
 
 
+def environment(format_: str, folder: Path = _TEMPLATES) -> "Environment":
+    """Return what renders the templates of a folder; what goes into HTML is escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(folder),
+        autoescape=format_ == "html",
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters |= {"md": _escape, "aligned": _aligned}
+    return made
+
+
 def render(
     report: Report, format_: str = "markdown", *, template: Path | None = None, folder: str = "report_files"
 ) -> str:
@@ -35,22 +54,14 @@ def render(
     Markdown, ``folder`` where the charts lie, the filters ``md`` and ``aligned``.  Raises BadInput naming the line that is
     wrong in it.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, TemplateSyntaxError
+    from jinja2 import TemplateError, TemplateSyntaxError
 
     if format_ not in FORMATS:
         raise BadInput(f"there is no format {format_!r}: {', '.join(FORMATS)}")
-    environment = Environment(
-        loader=FileSystemLoader(template.parent if template else _TEMPLATES),
-        autoescape=format_ == "html",
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters |= {"md": _escape, "aligned": _aligned}
     name = template.name if template else FORMATS[format_]
+    made = environment(format_, template.parent if template else _TEMPLATES)
     try:
-        return environment.get_template(name).render(report=report, folder=folder)
+        return made.get_template(name).render(report=report, folder=folder)
     except TemplateSyntaxError as error:
         raise BadInput(f"{template or name}, line {error.lineno}: {error.message}") from error
     except TemplateError as error:
@@ -67,12 +78,12 @@ def write(report: Report, path: Path, format_: str = "markdown", template: Path 
     if format_ == "markdown":
         files |= {folder / chart.file: chart.svg for chart in report.charts}
     for target, text in files.items():
-        _put(target, text)
+        write_text(target, text)
     return list(files)
 
 
-def _put(path: Path, text: str) -> None:
-    """Write a file beside its place and move it there: what is there is whole."""
+def write_text(path: Path, text: str) -> None:
+    """Write a file beside its place and move it there, so that what is there is whole; raises StorageError."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

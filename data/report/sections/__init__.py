@@ -3,7 +3,7 @@
 A section is a function from a context to a :class:`~data.report.model.Section`; one that has nothing to say is left out.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from data.report.context import Context
 from data.report.model import Section
@@ -21,8 +21,9 @@ from data.report.sections import (
     system,
 )
 
-__all__ = ["SECTIONS"]
+__all__ = ["CLOSING", "SECTIONS"]
 
+#: of each machine
 SECTIONS: tuple[Callable[[Context], Section], ...] = (
     naive.section,
     blas.section,
@@ -36,7 +37,9 @@ SECTIONS: tuple[Callable[[Context], Section], ...] = (
     evidence.problems,
     evidence.absent,
     evidence.noise,
-    evidence.method,
     system.section,
     system.commands,
 )
+
+#: once, about all machines
+CLOSING: tuple[Callable[[Sequence[Context]], Section], ...] = (evidence.method,)

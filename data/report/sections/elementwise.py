@@ -10,8 +10,14 @@ OPERATIONS = ("relu", "exp", "sigmoid", "tanh", "gelu", "square", "log", "add", 
 _WAYS = ("scalar", "parallel", "simd", "parallel-simd")
 
 
+def _column(row: Row) -> str:
+    """Our own loops are named by how they work, everything else with its library."""
+    variant, backend = str(row["variant"]), str(row["backend"])
+    return variant if variant in _WAYS and backend == "numba" else f"{variant} {backend}"
+
+
 def _rates(context: Context, rows: list[Row], condition: str) -> Table:
-    others = sorted({f"{r['variant']} {r['backend']}" for r in rows if r["variant"] not in _WAYS})
+    others = sorted({_column(row) for row in rows if _column(row) not in _WAYS})
     table = Table(
         f"elementwise-{condition}",
         f"GElement/s with interval, output {condition}",
@@ -23,12 +29,11 @@ def _rates(context: Context, rows: list[Row], condition: str) -> Table:
         mine = [row for row in rows if row["case_id"] == case]
         for threads in sorted({row["threads"] for row in mine}):
             here = [row for row in mine if row["threads"] == threads]
-            named = {f"{row['variant']} {row['backend']}": row for row in here}
+            named = {_column(row): row for row in here}
             table.rows.append(
                 [
                     *(case, str(threads)),
-                    *(cells.rate_with_interval(context.one(here, variant=way)) for way in _WAYS),
-                    *(cells.rate_with_interval(named.get(other)) for other in others),
+                    *(cells.rate_with_interval(named.get(name)) for name in (*_WAYS, *others)),
                     f"{figure.rate:g}" if figure and figure.rate else cells.NONE,
                     cells.published_time(figure),
                 ]

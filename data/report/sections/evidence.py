@@ -1,5 +1,6 @@
 """What went wrong, what was not measured, how noisy it was, and how it was measured."""
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from data.report import cells
@@ -34,7 +35,8 @@ def absent(context: Context) -> Section:
     rows = [row for row in context.rows if row["status"] in _ABSENT]
     found = Section("absent", "What was not measured, and why")
     if not rows:
-        found.text.append("Everything that the runs planned was measured.")
+        if any("imported" not in row["flags"] for row in context.rows):
+            found.text.append("Everything that the runs planned was measured.")
         return found
 
     def why(row: dict[str, object]) -> tuple[str, str, str, str]:
@@ -96,9 +98,9 @@ def noise(context: Context) -> Section:
     return found
 
 
-def method(context: Context) -> Section:
+def method(contexts: Sequence[Context]) -> Section:
     """How these numbers came about."""
-    checked = [row for row in context.rows if row["max_relative_error"] is not None]
+    checked = [row for one in contexts for row in one.rows if row["max_relative_error"] is not None]
     text = [
         "Each number is the median over fresh processes of the median of each process's undisturbed calls; its interval is "
         "the Hettmansperger-Sheather interval over processes, since samples of one process are no independent replicates.",
