@@ -3,7 +3,6 @@
 A whole board as one archive is the ledger's backup: see :mod:`data.maintenance`.
 """
 
-# ruff: noqa: S608 - names of views come from the index itself, values are parameters
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -56,7 +55,9 @@ def export_view(index: Index, view: str, path: Path, format_: str, selection: Se
         columns = {name for name, *_ in cursor.execute(f"DESCRIBE {view}").fetchall()}
         conditions = []
         if runs is not None and "run_id" in columns:
-            cursor.execute("CREATE OR REPLACE TEMP TABLE chosen AS SELECT unnest(?::VARCHAR[]) AS run_id", [runs]).fetchall()
+            cursor.execute(
+                "CREATE OR REPLACE TEMP TABLE chosen AS SELECT unnest(?::VARCHAR[]) AS run_id", [runs]
+            ).fetchall()
             conditions.append("run_id IN (FROM chosen)")
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         return _copy(cursor, f"FROM {source}{where} ORDER BY ALL", path, format_)
@@ -80,7 +81,9 @@ def _copy(cursor: duckdb.DuckDBPyConnection, query: str, path: Path, format_: st
 
 def _all_samples(cursor: duckdb.DuckDBPyConnection, index: Index, runs: list[str] | None) -> str:
     """Return where all raw samples are: the view, or a copy with those that only the ledger holds."""
-    rows = index.query("SELECT run, run_id, sha256 FROM run WHERE NOT samples_indexed AND NOT withdrawn ORDER BY run")
+    rows = index.query(
+        "SELECT run, run_id, sha256 FROM run WHERE NOT samples_indexed AND NOT withdrawn ORDER BY run"
+    )
     missing = [row for row in rows if runs is None or row["run_id"] in set(runs)]
     if not missing:
         return _SAMPLES
@@ -109,7 +112,15 @@ def _from_ledger(index: Index, row: Row) -> Iterator[tuple[Any, ...]]:
         yield (
             *(name, row["run_id"], row["run"], line.process),
             None if line.process is None else blocks.get(line.process),
-            *(str(line.status), line.first_call_ns, held.batch, held.time_ns, held.clean, held.cpu_ns, held.switches),
+            *(
+                str(line.status),
+                line.first_call_ns,
+                held.batch,
+                held.time_ns,
+                held.clean,
+                held.cpu_ns,
+                held.switches,
+            ),
             *(held.probe_ns, held.round, json.dumps(line.attributes)),
         )
 
@@ -140,7 +151,9 @@ def bencher(index: Index, selection: Selection | None = None) -> str:
         low, high = row["low_ns"], row["high_ns"]
         measures = {
             "latency": _metric(row["time_ns"], low, high),
-            "throughput": _metric(1e9 / row["time_ns"], 1e9 / high if high else None, 1e9 / low if low else None),
+            "throughput": _metric(
+                1e9 / row["time_ns"], 1e9 / high if high else None, 1e9 / low if low else None
+            ),
         }
         if row["rate"] is not None:
             slug = str(row["unit"]).lower().replace("/", "-per-")
@@ -149,17 +162,23 @@ def bencher(index: Index, selection: Selection | None = None) -> str:
     return json.dumps(found, indent=1, ensure_ascii=False) + "\n"
 
 
-def badge(index: Index, selection: Selection, wanted: Callable[[Row], bool] = lambda row: True, label: str = "") -> str:
+def badge(
+    index: Index, selection: Selection, wanted: Callable[[Row], bool] = lambda row: True, label: str = ""
+) -> str:
     """Return a badge (SVG) of the fastest result in the choice; raises NotFound where there is none."""
     rows = [row for row in selection.newest(index) if row["time_ns"] is not None and wanted(row)]
     if not rows:
-        raise NotFound("no result with a time is in this choice; flopwatch export board -o board.csv lists them")
+        raise NotFound(
+            "no result with a time is in this choice; flopwatch export board -o board.csv lists them"
+        )
     best = min(rows, key=lambda row: (row["time_ns"], _name(row)))
     if best["rate"] is None:
         value = format_time(best["time_ns"], best["low_ns"], best["high_ns"])
     else:
         value = format_rate(best["rate"], best["unit"], best["rate_low"], best["rate_high"])
-    return _drawn(label or f"{best['case_id']} {best['variant']}", value, f"{_name(best)}, {best['machine']}: {value}")
+    return _drawn(
+        label or f"{best['case_id']} {best['variant']}", value, f"{_name(best)}, {best['machine']}: {value}"
+    )
 
 
 def _drawn(label: str, value: str, title: str) -> str:

@@ -2,7 +2,14 @@
 
 import math
 
-__all__ = ["format_interval", "format_number", "format_rate", "format_share", "format_time", "significant_digits"]
+__all__ = [
+    "format_interval",
+    "format_number",
+    "format_rate",
+    "format_share",
+    "format_time",
+    "significant_digits",
+]
 
 _TIMES = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
 

@@ -1,7 +1,7 @@
 """Results of other tools, one file a format here and one line in ``IMPORTERS``.
 
-An importer says what it is called, whether a file looks like its own, and reads it into :class:`Imported` runs.  What the
-source lacks is never made up: flags say so, and views, reports and verdicts follow from the flags.
+An importer says what it is called, whether a file looks like its own, and reads it into :class:`Imported` runs.  What
+the source lacks is never made up: flags say so, and views, reports and verdicts follow from the flags.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def find(name: str) -> Importer:
 
 
 def detect(source: Source) -> Importer:
-    """Return the importer that knows the file; raises ImportedFileError where none does, saying why if JSON is broken."""
+    """Return the importer that knows the file; raises ImportedFileError where none does, or where JSON is broken."""
     for importer in IMPORTERS:
         if importer.recognises(source):
             return importer

@@ -40,7 +40,10 @@ def _files(root: Path) -> list[Path]:
     """Return the files of results: in the folders of machines that lie in a folder of results."""
     return sorted(
         path
-        for path in (*root.glob("*/*.json"), *(root.glob("*.json") if (root / "machine.json").exists() else ()))
+        for path in (
+            *root.glob("*/*.json"),
+            *(root.glob("*.json") if (root / "machine.json").exists() else ()),
+        )
         if path.name not in _NOT_RESULTS and (path.parent / "machine.json").exists()
     )
 
@@ -83,11 +86,16 @@ def _results(source: Source, name: str, row: dict[str, Any], described: dict[str
     values = row.get("result")
     values = values if isinstance(values, list) else [values] * len(combinations)
     if len(values) != len(combinations):
-        raise source.error(f"{len(values)} results for {len(combinations)} parameters", field=f"results.{name}")
+        raise source.error(
+            f"{len(values)} results for {len(combinations)} parameters", field=f"results.{name}"
+        )
     found = []
     for number, (value, chosen) in enumerate(zip(values, combinations, strict=True)):
         title = f"{name}({', '.join(map(str, chosen))})" if chosen else name
-        kept = {"version": row.get("version"), "quantiles": [_column(row, f"stats_q_{q}", number) for q in (25, 75)]}
+        kept = {
+            "version": row.get("version"),
+            "quantiles": [_column(row, f"stats_q_{q}", number) for q in (25, 75)],
+        }
         if kind not in _TIMED or unit != "seconds":
             reason = f"measures {unit or kind}, which is no time"
             found.append(Result(name=title, reason=reason, attributes=kept | {"value": value}))
@@ -105,9 +113,16 @@ def _timed(title: str, value: float, row: dict[str, Any], number: int, kept: dic
     calls = _column(row, "stats_number", number)
     low, high = (_column(row, f"stats_ci_99_{end}", number) for end in "ab")
     interval = None
-    if isinstance(low, int | float) and isinstance(high, int | float) and 0 < low <= high and math.isfinite(high):
+    if (
+        isinstance(low, int | float)
+        and isinstance(high, int | float)
+        and 0 < low <= high
+        and math.isfinite(high)
+    ):
         interval = Interval(low * 1e9, high * 1e9, "99 % in one process")
-    timing = Timing([sample * 1e9 for sample in samples or [value]], max(1, int(calls or 1)) if samples else 1)
+    timing = Timing(
+        [sample * 1e9 for sample in samples or [value]], max(1, int(calls or 1)) if samples else 1
+    )
     return Result(
         name=title,
         timings=[timing],
@@ -132,7 +147,9 @@ def _one(path: Path) -> Imported:
     results, moments = [], [found.date]
     for name, values in found.results.items():
         if len(values) > len(found.result_columns):
-            raise source.error(f"{len(values)} values for {len(found.result_columns)} columns", field=f"results.{name}")
+            raise source.error(
+                f"{len(values)} values for {len(found.result_columns)} columns", field=f"results.{name}"
+            )
         row = dict(zip(found.result_columns, values, strict=False))
         moments.append(row.get("started_at") or found.date)
         results += _results(source, name, row, described)
@@ -170,4 +187,3 @@ def _read(source: Source) -> list[Imported]:
 
 
 IMPORTER = Importer("asv", "asv result folders", _recognises, _read)
-

@@ -25,7 +25,9 @@ def _recognises(source: Source) -> bool:
     return (
         isinstance(found, dict)
         and bool(found)
-        and all(isinstance(one, dict) and one and all(map(_is_metric, one.values())) for one in found.values())
+        and all(
+            isinstance(one, dict) and one and all(map(_is_metric, one.values())) for one in found.values()
+        )
     )
 
 
@@ -46,7 +48,11 @@ def _result(source: Source, name: str, measures: dict[str, _Metric]) -> Result:
             raise source.error(f"{metric.value} is no {measure}", field=f"{name}.{measure}.value")
         call_ns = 1e9 / metric.value if turned else metric.value
         return Result(
-            name=name, timings=[Timing([call_ns])], summary="mean", interval=_interval(metric, turned), attributes=rest
+            name=name,
+            timings=[Timing([call_ns])],
+            summary="mean",
+            interval=_interval(metric, turned),
+            attributes=rest,
         )
     return Result(name=name, reason=f"has no time, only {', '.join(measures)}", attributes=rest)
 

@@ -51,19 +51,27 @@ def _recognises(source: Source) -> bool:
 def _result(source: Source, number: int, one: _Complete) -> Result:
     if len(one.iteration_count) != len(one.measured_values) or not one.measured_values:
         raise source.error(
-            f"{len(one.measured_values)} values for {len(one.iteration_count)} counts", number, "measured_values"
+            f"{len(one.measured_values)} values for {len(one.iteration_count)} counts",
+            number,
+            "measured_values",
         )
     factor = seconds(one.unit)
     if factor is None:
         return Result(name=one.id, reason=f"its unit is {one.unit}, which is no time")
     if min(one.iteration_count) <= 0:
         raise source.error("a sample of no calls", number, "iteration_count")
-    work, unit = throughput(one.throughput[0].unit, one.throughput[0].per_iteration) if one.throughput else (Work(), "s")
+    work, unit = (
+        throughput(one.throughput[0].unit, one.throughput[0].per_iteration)
+        if one.throughput
+        else (Work(), "s")
+    )
     pairs = zip(one.measured_values, one.iteration_count, strict=True)
     scale = seconds(one.median.unit) or factor
     return Result(
         name=one.id,
-        timings=[Timing([value * factor / count for value, count in pairs], 1, {"iterations": one.iteration_count})],
+        timings=[
+            Timing([value * factor / count for value, count in pairs], 1, {"iterations": one.iteration_count})
+        ],
         work=work,
         unit=unit,
         interval=Interval(one.median.lower_bound * scale, one.median.upper_bound * scale, "in one process"),
@@ -84,4 +92,3 @@ def _read(source: Source) -> list[Imported]:
 
 
 IMPORTER = Importer("cargo-criterion", "cargo-criterion JSON messages", _recognises, _read)
-

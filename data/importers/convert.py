@@ -18,7 +18,7 @@ from data.words import Status
 
 __all__ = ["CaseOf", "Place", "to_run_file"]
 
-#: A sample is kept as a whole number of ns; where calls are short it stands for so many more of them that it has 7 digits.
+#: A sample is kept as whole ns; where calls are short it stands for so many more of them that it has 7 digits.
 _DIGITS = 1e6
 _NAME = 200
 
@@ -53,14 +53,22 @@ def to_run_file(
     started = imported.started or when
     # Timestamps of run files carry microseconds.
     stamp = started.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    lines = [msgspec.json.encode(line) + b"\n" for line in _lines(imported, content, started, stamp, machine, case_of)]
+    lines = [
+        msgspec.json.encode(line) + b"\n"
+        for line in _lines(imported, content, started, stamp, machine, case_of)
+    ]
     body = b"".join(lines)
     end = End(ended=stamp, lines=len(lines), sha256=hashlib.sha256(body).hexdigest())
     return body + msgspec.json.encode(end) + b"\n"
 
 
 def _lines(
-    imported: Imported, content: bytes, started: datetime, stamp: str, machine: Machine | None, case_of: CaseOf
+    imported: Imported,
+    content: bytes,
+    started: datetime,
+    stamp: str,
+    machine: Machine | None,
+    case_of: CaseOf,
 ) -> Iterator[Line]:
     flags = _flags_of_run(imported, machine)
     labels = {"tool": imported.tool, "tool-version": imported.tool_version, "commit": imported.commit}
@@ -91,7 +99,13 @@ def _run_id(imported: Imported, content: bytes, started: datetime, machine: Mach
     digest = hashlib.sha256(said.encode() + content).digest()
     random = int.from_bytes(digest[:10], "big")
     milliseconds = int(started.timestamp() * 1000)
-    value = (milliseconds & (2**48 - 1)) << 80 | 0x7 << 76 | (random >> 68) << 64 | 0b10 << 62 | random & (2**62 - 1)
+    value = (
+        (milliseconds & (2**48 - 1)) << 80
+        | 0x7 << 76
+        | (random >> 68) << 64
+        | 0b10 << 62
+        | random & (2**62 - 1)
+    )
     return str(uuid.UUID(int=value))
 
 
@@ -115,7 +129,11 @@ def _machine(imported: Imported) -> Machine:
 
 
 def _environment(imported: Imported) -> Environment:
-    known = (imported.interpreter, sorted(imported.packages.items()), msgspec.json.encode(imported.environment))
+    known = (
+        imported.interpreter,
+        sorted(imported.packages.items()),
+        msgspec.json.encode(imported.environment),
+    )
     return Environment(
         id=_hash("imported", imported.tool, imported.tool_version, *known),
         interpreter=_short(imported.interpreter or "unknown"),

@@ -85,7 +85,9 @@ def _result(folder: Path, root: Path) -> Result:
         "name": name.full_id,
         "work": work,
         "unit": unit,
-        "interval": Interval(bounds.lower_bound, bounds.upper_bound, f"{bounds.confidence_level:.0%} in one process")
+        "interval": Interval(
+            bounds.lower_bound, bounds.upper_bound, f"{bounds.confidence_level:.0%} in one process"
+        )
         if bounds
         else None,
         "attributes": {"group": name.group_id, "function": name.function_id, "value": name.value_str},
@@ -101,11 +103,17 @@ def _result(folder: Path, root: Path) -> Result:
 
 def _timing(source: Source, sample: _Sample, name: str) -> Timing:
     if len(sample.iters) != len(sample.times) or not sample.times:
-        raise source.error(f"{name}: {len(sample.times)} times for {len(sample.iters)} counts of calls", field="times")
+        raise source.error(
+            f"{name}: {len(sample.times)} times for {len(sample.iters)} counts of calls", field="times"
+        )
     if min(sample.iters) <= 0:
         raise source.error(f"{name}: a sample of {min(sample.iters):g} calls", field="iters")
     call_ns = [time / count for time, count in zip(sample.times, sample.iters, strict=True)]
-    return Timing(call_ns, 1, {"iterations": [int(count) for count in sample.iters], "sampling_mode": sample.sampling_mode})
+    return Timing(
+        call_ns,
+        1,
+        {"iterations": [int(count) for count in sample.iters], "sampling_mode": sample.sampling_mode},
+    )
 
 
 def _read(source: Source) -> list[Imported]:

@@ -80,7 +80,9 @@ def _result(source: Source, name: str, rows: list[tuple[int, _Row]]) -> Result:
             reason = row.error_message or row.skip_message or "it reported an error"
             return Result(name=name, threads=row.threads, reason=reason, failed=row.error_occurred)
     samples = [(number, row) for number, row in rows if row.run_type == "iteration"]
-    wanted = next((way for way in ("median", "mean") if any(row.aggregate_name == way for _, row in rows)), "")
+    wanted = next(
+        (way for way in ("median", "mean") if any(row.aggregate_name == way for _, row in rows)), ""
+    )
     if not samples:
         samples = [(number, row) for number, row in rows if row.aggregate_name == wanted and wanted]
         if not samples:
@@ -94,7 +96,13 @@ def _result(source: Source, name: str, rows: list[tuple[int, _Row]]) -> Result:
     timing = Timing(call_ns, batch, {"cpu_ns": cpu_ns, "iterations": [row.iterations for _, row in samples]})
     attributes = {"label": first.label} if first.label else {}
     return Result(
-        name=name, timings=[timing], summary=wanted, threads=first.threads, work=work, unit=unit, attributes=attributes
+        name=name,
+        timings=[timing],
+        summary=wanted,
+        threads=first.threads,
+        work=work,
+        unit=unit,
+        attributes=attributes,
     )
 
 
@@ -103,7 +111,8 @@ def _read(source: Source) -> list[Imported]:
     context = found.context
     if context.json_schema_version > _NEWEST:
         raise source.error(
-            f"written in format {context.json_schema_version}; up to {_NEWEST} is known", field="context.json_schema_version"
+            f"written in format {context.json_schema_version}; up to {_NEWEST} is known",
+            field="context.json_schema_version",
         )
     grouped: dict[str, list[tuple[int, _Row]]] = {}
     for number, row in enumerate(found.benchmarks):

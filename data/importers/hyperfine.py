@@ -38,7 +38,12 @@ def _result(one: _Result) -> Result:
     name = one.command
     if one.parameters and not any(str(value) in name for value in one.parameters.values()):
         name += " " + " ".join(f"{key}={value}" for key, value in one.parameters.items())
-    attributes = {"user_s": one.user, "system_s": one.system, "parameters": one.parameters, "exit_codes": one.exit_codes}
+    attributes = {
+        "user_s": one.user,
+        "system_s": one.system,
+        "parameters": one.parameters,
+        "exit_codes": one.exit_codes,
+    }
     failed = [code for code in one.exit_codes if code != 0]
     if failed:
         reason = f"{len(failed)} of {len(one.exit_codes)} runs ended with a status other than 0"

@@ -74,7 +74,9 @@ def _result(source: Source, number: int, one: _Result) -> Result:
     }
     scale = _to_ns(metric.score_unit)
     if scale is None:
-        return Result(name=name, threads=one.threads, reason=f"{metric.score_unit} is no time", attributes=kept)
+        return Result(
+            name=name, threads=one.threads, reason=f"{metric.score_unit} is no time", attributes=kept
+        )
     factor, rate = scale
 
     def call_ns(score: float) -> float:
@@ -84,11 +86,24 @@ def _result(source: Source, number: int, one: _Result) -> Result:
 
     forks = metric.raw_data or [_unfold(fork) for fork in metric.raw_data_histogram or []]
     forks = [fork for fork in forks if fork]
-    ends = [end for end in metric.score_confidence if isinstance(end, float | int) and end > 0 and math.isfinite(end)]
-    interval = Interval(*sorted(map(call_ns, ends)), "99.9 %, all iterations") if len(ends) == 2 else None
+    ends = [
+        end
+        for end in metric.score_confidence
+        if isinstance(end, float | int) and end > 0 and math.isfinite(end)
+    ]
+    interval = None
+    if len(ends) == 2:
+        low_ns, high_ns = sorted(map(call_ns, ends))
+        interval = Interval(low_ns, high_ns, "99.9 %, all iterations")
     if not forks:
         if not isinstance(metric.score, float | int):
-            return Result(name=name, threads=one.threads, reason=f"its score is {metric.score}", failed=True, attributes=kept)
+            return Result(
+                name=name,
+                threads=one.threads,
+                reason=f"its score is {metric.score}",
+                failed=True,
+                attributes=kept,
+            )
         timings = [Timing([call_ns(float(metric.score))])]
     else:
         timings = [Timing([call_ns(score) for score in fork]) for fork in forks]

@@ -77,7 +77,10 @@ def _recognises(source: Source) -> bool:
 
 
 def _name(benchmark: _Benchmark, state: _State) -> str:
-    axes = [f"{axis.get('name')}={axis.get('input_string') or axis.get('value')}" for axis in state.axis_values or []]
+    axes = [
+        f"{axis.get('name')}={axis.get('input_string') or axis.get('value')}"
+        for axis in state.axis_values or []
+    ]
     return f"{benchmark.name}[{' '.join(axes)}]" if axes else benchmark.name
 
 

@@ -12,6 +12,7 @@ from data.importers.source import Source
 __all__ = ["IMPORTER"]
 
 _NEWEST = (1, 0)
+_OF_THE_MACHINE = ("platform", "cpu_config", "cpu_affinity", "aslr")
 
 
 class _Run(Struct):
@@ -81,7 +82,9 @@ def _read(source: Source) -> list[Imported]:
         raise source.error(f"written in format {found.version}; up to 1.0 is known", field="version")
     results = [_result(source, number, one, found.metadata) for number, one in enumerate(found.benchmarks)]
     known = found.metadata | (found.benchmarks[0].metadata if len(found.benchmarks) == 1 else {})
-    dates = [str(run.metadata["date"]) for one in found.benchmarks for run in one.runs if "date" in run.metadata]
+    dates = [
+        str(run.metadata["date"]) for one in found.benchmarks for run in one.runs if "date" in run.metadata
+    ]
     implementation = f"{known.get('python_implementation', '')} {known.get('python_version', '')}".strip()
     return [
         Imported(
@@ -92,9 +95,15 @@ def _read(source: Source) -> list[Imported]:
             host=str(known.get("hostname") or ""),
             cpu_model=str(known.get("cpu_model_name") or ""),
             threads=int(known.get("cpu_count") or 0),
-            machine={name: value for name, value in known.items() if name in ("platform", "cpu_config", "cpu_affinity", "aslr")},
+            machine={
+                name: value
+                for name, value in known.items()
+                if name in ("platform", "cpu_config", "cpu_affinity", "aslr")
+            },
             interpreter=implementation,
-            environment={name: value for name, value in known.items() if name.startswith(("python_", "timer"))},
+            environment={
+                name: value for name, value in known.items() if name.startswith(("python_", "timer"))
+            },
             metadata=found.metadata,
         )
     ]

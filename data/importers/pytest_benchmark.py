@@ -49,7 +49,12 @@ def _result(one: _Benchmark) -> Result:
     stats = one.stats
     raw = stats.data
     timing = Timing([value * 1e9 for value in raw or [stats.median]], max(1, stats.iterations))
-    attributes = {"group": one.group, "params": one.params, "extra_info": one.extra_info, "options": one.options}
+    attributes = {
+        "group": one.group,
+        "params": one.params,
+        "extra_info": one.extra_info,
+        "options": one.options,
+    }
     return Result(
         name=one.fullname,
         timings=[timing],
@@ -62,7 +67,9 @@ def _read(source: Source) -> list[Imported]:
     found = source.decode(_File)
     major = found.version.partition(".")[0]
     if major.isdigit() and int(major) > _NEWEST:
-        raise source.error(f"written by pytest-benchmark {found.version}; up to {_NEWEST} is known", field="version")
+        raise source.error(
+            f"written by pytest-benchmark {found.version}; up to {_NEWEST} is known", field="version"
+        )
     machine = found.machine_info
     cpu = machine.get("cpu") if isinstance(machine.get("cpu"), dict) else {}
     implementation = f"{machine.get('python_implementation', '')} {machine.get('python_version', '')}".strip()

@@ -92,7 +92,9 @@ class Source:
             line = first_line if content is not None and first_line > 1 else None
             raise self.error(message[0].lower() + message[1:], line, field) from None
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise self.error(f"is no JSON: {_reason(str(error))}", first_line + _line_of(held, str(error))) from None
+            raise self.error(
+                f"is no JSON: {_reason(str(error))}", first_line + _line_of(held, str(error))
+            ) from None
         except RecursionError:
             raise self.error("is nested too deeply") from None
 

@@ -44,7 +44,8 @@ def _runs(index: Index, rows: list[Row]) -> list[Row]:
     """Return the newest runs that gave the rows."""
     wanted = sorted({str(row["run_id"]) for row in rows})
     return index.query(
-        "FROM runs WHERE run_id IN (SELECT unnest(?)) ORDER BY started DESC, run_id DESC LIMIT ?", [wanted, _RUNS]
+        "FROM runs WHERE run_id IN (SELECT unnest(?)) ORDER BY started DESC, run_id DESC LIMIT ?",
+        [wanted, _RUNS],
     )
 
 

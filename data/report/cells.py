@@ -6,7 +6,14 @@ from typing import Any
 
 from data.published import Figure
 from data.report.ratios import Speedup
-from data.units import format_interval, format_number, format_rate, format_share, format_time, significant_digits
+from data.units import (
+    format_interval,
+    format_number,
+    format_rate,
+    format_share,
+    format_time,
+    significant_digits,
+)
 
 __all__ = [
     "NONE",

@@ -20,7 +20,7 @@ __all__ = ["elementwise", "matmul", "serialization", "shares"]
 #: Okabe and Ito's colours, which people with any colour vision can tell apart (jfly.uni-koeln.de/color).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#8c8c00")
 _MARKERS = "osD^vPX<"
-_STYLE = {
+_STYLE: Any = {
     "svg.hashsalt": "flopwatch",
     "svg.fonttype": "none",
     "font.family": "DejaVu Sans",
@@ -33,7 +33,13 @@ _STYLE = {
     "grid.linewidth": 0.6,
     "legend.frameon": False,
 }
-_PUBLISHED = {"marker": "*", "s": 90, "facecolors": "none", "edgecolors": "#444444", "label": "published (another machine)"}
+_PUBLISHED: Any = {
+    "marker": "*",
+    "s": 90,
+    "facecolors": "none",
+    "edgecolors": "#444444",
+    "label": "published (another machine)",
+}
 
 
 @contextmanager
@@ -79,7 +85,9 @@ def _errors(rows: Sequence[Row], value: str, scale: float = 1.0) -> Any:
 
 def matmul(context: Context) -> list[Chart]:
     """GFLOP/s by size, a line for each variant and backend with the most threads, the ceiling above."""
-    rows = [row for row in context.find("matmul") if row["case_id"].rpartition("/")[2].isdigit() and row["rate"]]
+    rows = [
+        row for row in context.find("matmul") if row["case_id"].rpartition("/")[2].isdigit() and row["rate"]
+    ]
     if not rows:
         return []
     most = max(row["threads"] for row in rows)
@@ -87,7 +95,9 @@ def matmul(context: Context) -> list[Chart]:
     for row in rows:
         if row["threads"] == most or (row["variant"] == "naive" and row["threads"] == 1):
             if row["condition"] == "given":
-                lines.setdefault(f"{row['variant']}, {row['backend']}, threads: {row['threads']}", []).append(row)
+                lines.setdefault(f"{row['variant']}, {row['backend']}, threads: {row['threads']}", []).append(
+                    row
+                )
 
     def draw(axes: "Axes") -> None:
         for number, (name, members) in enumerate(sorted(lines.items())):
@@ -105,7 +115,13 @@ def matmul(context: Context) -> list[Chart]:
             )
         peak = context.one(context.ceilings, case_id="ceiling/fma", threads=most)
         if peak and peak["rate"]:
-            axes.axhline(peak["rate"], color="#666666", linestyle="--", linewidth=1, label="peak multiply-add, measured")
+            axes.axhline(
+                peak["rate"],
+                color="#666666",
+                linestyle="--",
+                linewidth=1,
+                label="peak multiply-add, measured",
+            )
         figures = [(case, context.published.figure(case)) for case in context.cases(rows)]
         given = [(int(case.rpartition("/")[2]), one.rate) for case, one in figures if one and one.rate]
         if given:
@@ -123,7 +139,12 @@ def matmul(context: Context) -> list[Chart]:
 
 
 def _bars(
-    axes: "Axes", rows: Sequence[Row], names: Sequence[str], value: str, colours: Sequence[str], scale: float = 1.0
+    axes: "Axes",
+    rows: Sequence[Row],
+    names: Sequence[str],
+    value: str,
+    colours: Sequence[str],
+    scale: float = 1.0,
 ) -> None:
     """Draw one horizontal bar a row, the first on top."""
     places = list(range(len(rows)))
@@ -148,7 +169,9 @@ def elementwise(context: Context) -> list[Chart]:
 
     rows = [row for row in context.find(*OPERATIONS) if row["condition"] == "given" and row["rate"]]
     variants = list(dict.fromkeys(str(row["variant"]) for row in rows))
-    best = [context.one(rows, case_id=case, variant=name) for case in context.cases(rows) for name in variants]
+    best = [
+        context.one(rows, case_id=case, variant=name) for case in context.cases(rows) for name in variants
+    ]
     shown = [row for row in best if row]
     if not shown:
         return []
@@ -160,7 +183,9 @@ def elementwise(context: Context) -> list[Chart]:
         given = [
             (figure.rate, place)
             for place, row in enumerate(shown)
-            if row["variant"] == "parallel" and (figure := context.published.figure(row["case_id"])) and figure.rate
+            if row["variant"] == "parallel"
+            and (figure := context.published.figure(row["case_id"]))
+            and figure.rate
         ]
         if given:
             axes.scatter([rate for rate, _ in given], [place for _, place in given], zorder=3, **_PUBLISHED)
@@ -186,7 +211,9 @@ def shares(context: Context, ranked: Sequence[Row]) -> list[Chart]:
         axes.set_xlabel("% of the ceiling that was measured in the same run")
 
     height = 1.1 + 0.22 * len(ranked)
-    return _chart(context, "ceilings", "How near the fastest result of each case is to its ceiling", (8.4, height), draw)
+    return _chart(
+        context, "ceilings", "How near the fastest result of each case is to its ceiling", (8.4, height), draw
+    )
 
 
 def serialization(context: Context, rows: Sequence[Row]) -> list[Chart]:
@@ -222,5 +249,3 @@ def serialization(context: Context, rows: Sequence[Row]) -> list[Chart]:
     height = 1.1 + 0.22 * len(shown)
     title = "Saving and loading, page cache warm, with intervals"
     return _chart(context, "serialization", title, (8.4, height), draw)
-
-

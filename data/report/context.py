@@ -30,7 +30,9 @@ class Context:
     runs: list[Row] = field(default_factory=list)
     draw: bool = True
 
-    def find(self, *kernels: str, ok: bool = True, where: Callable[[Row], bool] = lambda row: True) -> list[Row]:
+    def find(
+        self, *kernels: str, ok: bool = True, where: Callable[[Row], bool] = lambda row: True
+    ) -> list[Row]:
         """Return the rows of kernels, with a time only unless ``ok`` is false; cases in the order of people."""
         found = [
             row
@@ -45,7 +47,7 @@ class Context:
         return list(dict.fromkeys(str(row["case_id"]) for row in rows))
 
     def one(self, rows: Iterable[Row], **wanted: Any) -> Row | None:
-        """Return the fastest of the rows that have all that is wanted, or None; imported ones only if asked for by backend."""
+        """Return the fastest of the rows that have all that is wanted; imported ones only where a backend is."""
         fitting = [
             row
             for row in rows

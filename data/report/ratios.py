@@ -22,7 +22,7 @@ SEPARATE = "separate runs"
 
 @dataclass(frozen=True)
 class Speedup:
-    """Old time / new time: above 1 is faster.  ``pairing`` is how the two met, ``processes`` how many pairs there are."""
+    """Old time / new time: above 1 is faster.  ``pairing`` is how the two met, ``processes`` counts the pairs."""
 
     value: float
     low: float | None

@@ -35,7 +35,7 @@ def environment(format_: str, folder: Path = _TEMPLATES) -> "Environment":
 
     made = Environment(
         loader=FileSystemLoader(folder),
-        autoescape=format_ == "html",
+        autoescape=format_ == "html",  # noqa: S701 - Markdown has its own filter
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -51,8 +51,8 @@ def render(
     """Return the report as text.
 
     ``template`` takes the place of the format's own; it is given ``report`` (see :mod:`data.report.model`) and, for
-    Markdown, ``folder`` where the charts lie, the filters ``md`` and ``aligned``.  Raises BadInput naming the line that is
-    wrong in it.
+    Markdown, ``folder`` where the charts lie, the filters ``md`` and ``aligned``.  Raises BadInput naming the line that
+    is wrong in it.
     """
     from jinja2 import TemplateError, TemplateSyntaxError
 
@@ -92,5 +92,3 @@ def write_text(path: Path, text: str) -> None:
     except OSError as error:
         aside.unlink(missing_ok=True)
         raise StorageError.from_os(path, error) from error
-
-

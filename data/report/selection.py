@@ -1,6 +1,5 @@
 """Which results a report or an export is about: any choice of runs, machines, versions, cases and time."""
 
-# ruff: noqa: S608 - names of views are constants of this module, values are parameters
 import fnmatch
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,7 +24,9 @@ def moment(text: str) -> datetime:
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
-        raise BadInput(f"{text!r} is no moment; give a date such as 2026-11-22, or 30d for days ago") from None
+        raise BadInput(
+            f"{text!r} is no moment; give a date such as 2026-11-22, or 30d for days ago"
+        ) from None
     return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 

@@ -106,7 +106,9 @@ def highlights(context: Context) -> list[str]:
     bad = [row for row in context.rows if row["status"] not in ("ok", *_ABSENT)]
     if bad:
         worst = cells.listed(f"{row['case_id']} {row['variant']}: {row['status']}" for row in bad[:3])
-        lines.append(f"{name}: no valid time: {len(bad)} of {len(context.rows)} ({worst}{' …' if len(bad) > 3 else ''}).")
+        lines.append(
+            f"{name}: no valid time: {len(bad)} of {len(context.rows)} ({worst}{' …' if len(bad) > 3 else ''})."
+        )
     wide = [row for row in context.rows if row["low_ns"] and row["high_ns"] > 1.5 * row["low_ns"]]
     if wide:
         lines.append(

@@ -87,7 +87,8 @@ def _text(index: "Index", options: argparse.Namespace) -> None:
 
         def wanted(row: dict[str, object]) -> bool:
             return all(
-                getattr(options, name) is None or row[name] == getattr(options, name) for name in ("variant", "backend")
+                getattr(options, name) is None or row[name] == getattr(options, name)
+                for name in ("variant", "backend")
             )
 
         text = badge(index, choice(options), wanted, options.label)
@@ -106,7 +107,9 @@ def _tables(index: "Index", options: argparse.Namespace) -> None:
     suffix = options.out.suffix.removeprefix(".")
     format_ = options.format or ("parquet" if options.what == "all" else suffix)
     if format_ not in FORMATS:
-        raise BadInput(f"{options.out.name} names no format: {', '.join('.' + name for name in FORMATS)}, or give --format")
+        raise BadInput(
+            f"{options.out.name} names no format: {', '.join('.' + name for name in FORMATS)}, or give --format"
+        )
     for view in wanted:
         path = options.out / f"{view}.{format_}" if options.what == "all" else options.out
         count = export_view(index, view, path, format_, choice(options))

@@ -7,6 +7,7 @@ import sys
 import tarfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import zip_longest
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
     parser.epilog = _EPILOG + "\nformats:\n" + "".join(f"  {one.name:17} {one.title}\n" for one in IMPORTERS)
     add = parser.add_argument
-    add("files", nargs="+", type=Path, metavar="FILE", help="run files, boards, or results of other tools (files, folders)")
+    add(
+        "files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="run files, boards, or results of other tools (files, folders)",
+    )
     names = ["auto", "run", "board", *(one.name for one in IMPORTERS)]
     add("--format", choices=names, default="auto", metavar="NAME", help="default: auto, by the content")
     add("--machine", metavar="NAME", help="who measured, where the file does not tell: this, or a name")
@@ -107,7 +114,9 @@ def _kind(path: Path) -> str:
     if path.is_file():
         with path.open("rb") as file:
             head = file.read(4096).lstrip()
-        if re.match(rb'\{\s*"kind"\s*:', head) or (head[:2] == b"\x1f\x8b" and path.name.endswith(".jsonl.gz")):
+        if re.match(rb'\{\s*"kind"\s*:', head) or (
+            head[:2] == b"\x1f\x8b" and path.name.endswith(".jsonl.gz")
+        ):
             return "run"
         if not head or (path.suffix == ".jsonl" and not head.startswith(b'{"reason"')):
             return "run"
@@ -178,7 +187,14 @@ def _named_machine(wish: str) -> "Machine | None":
         identity = hashlib.blake2b(f"named\0{wish}".encode(), digest_size=6).hexdigest()
         return Machine(identity, wish[:200], "unknown", 0, 0, 0)
     row = rows[0]
-    known = (row["machine_id"], row["name"], row["cpu_model"], row["cores"], row["threads"], row["memory_bytes"])
+    known = (
+        row["machine_id"],
+        row["name"],
+        row["cpu_model"],
+        row["cores"],
+        row["threads"],
+        row["memory_bytes"],
+    )
     return Machine(*known, row["devices"], msgspec.json.decode(row["attributes"]))
 
 
@@ -205,10 +221,13 @@ def _mapping(wishes: list[str]) -> "CaseOf":
             match = expression.fullmatch(name)
             if match is None:
                 continue
-            parts = iter(match.groups())
-            meant = re.sub(r"\*", lambda _: next(parts), case)
+            meant = "".join(
+                part for pair in zip_longest(case.split("*"), match.groups(), fillvalue="") for part in pair
+            )
             if meant not in known:
-                raise BadInput(f"--map makes {meant!r} of {name!r}, and there is no such case: flopwatch list")
+                raise BadInput(
+                    f"--map makes {meant!r} of {name!r}, and there is no such case: flopwatch list"
+                )
             found = known[meant]
             work = found.work
             counted = Work(work.version, work.flop, work.bytes, work.elements, work.tokens)

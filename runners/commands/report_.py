@@ -22,8 +22,20 @@ examples:
 def add_choice(parser: argparse.ArgumentParser) -> None:
     """Add the options that choose results."""
     add = parser.add_argument
-    add("--run", action="append", default=[], metavar="ID", help="only these runs: an id, its begin, latest, previous")
-    add("--machine", action="append", default=[], metavar="NAME", help="only these machines (name, id or glob)")
+    add(
+        "--run",
+        action="append",
+        default=[],
+        metavar="ID",
+        help="only these runs: an id, its begin, latest, previous",
+    )
+    add(
+        "--machine",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="only these machines (name, id or glob)",
+    )
     add(
         "--version",
         action="append",

@@ -1,6 +1,6 @@
 """The sections of a report, one file each, in the order in which they stand.
 
-A section is a function from a context to a :class:`~data.report.model.Section`; one that has nothing to say is left out.
+A section is a function from a context to a :class:`~data.report.model.Section`; an empty one is left out.
 """
 
 from collections.abc import Callable, Sequence

@@ -14,7 +14,18 @@ def _attention(context: Context) -> Table:
     table = Table(
         "attention",
         "softmax(Q·Kᵀ/√d)·V",
-        ["case", "variant", "backend", "threads", "time", "interval", "rate", "of ceiling", *_SPEEDUP, "against"],
+        [
+            "case",
+            "variant",
+            "backend",
+            "threads",
+            "time",
+            "interval",
+            "rate",
+            "of ceiling",
+            *_SPEEDUP,
+            "against",
+        ],
         right=frozenset({"threads", "time", "interval", "rate", "of ceiling", *_SPEEDUP}),
     )
     for row in rows:
@@ -33,7 +44,9 @@ def _attention(context: Context) -> Table:
                 f"{old['variant']}, {old['backend']}" if old else cells.NONE,
             ]
         )
-    table.remarks.append("The published target of fused over unfused attention is 2 – 10x, with a KV cache 3 – 10x.")
+    table.remarks.append(
+        "The published target of fused over unfused attention is 2 – 10x, with a KV cache 3 – 10x."
+    )
     return table
 
 
@@ -55,7 +68,9 @@ def _decoding(context: Context) -> Table:
                 *(cells.interval(row), cells.rate(row), value, interval),
             ]
         )
-    table.remarks.append("The speedup is that of the cache over computing all keys and values again at each token.")
+    table.remarks.append(
+        "The speedup is that of the cache over computing all keys and values again at each token."
+    )
     return table
 
 

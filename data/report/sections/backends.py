@@ -36,7 +36,9 @@ def _expected(context: Context, rows: list[Row]) -> Table:
         right=frozenset({"published", "best measured", "interval"}),
     )
     for kind in context.published.backends:
-        fitting = [r for r in rows if r["variant"] in kind.variants and r["device"] in kind.devices and r["rate"]]
+        fitting = [
+            r for r in rows if r["variant"] in kind.variants and r["device"] in kind.devices and r["rate"]
+        ]
         best = max(fitting, key=lambda row: (float(row["rate_low"] or 0.0), float(row["rate"])), default=None)
         low, high = kind.gflops
         published = f"{low:,.0f} GFLOP/s" if low == high else f"{low:,.0f} – {high:,.0f} GFLOP/s"

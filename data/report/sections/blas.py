@@ -39,8 +39,8 @@ def section(context: Context) -> Section:
             [
                 *(row["case_id"], row["backend"], str(row["threads"]), cells.time(old), cells.times(row)),
                 *(value, interval),
-                "{0:g} – {1:g}x".format(*expected.speedup) if expected else cells.NONE,
-                "{0:g} – {1:g} ms".format(*expected.time_ms) if expected and expected.time_ms else cells.NONE,
+                "{:g} – {:g}x".format(*expected.speedup) if expected else cells.NONE,
+                "{:g} – {:g} ms".format(*expected.time_ms) if expected and expected.time_ms else cells.NONE,
                 judged,
             ]
         )

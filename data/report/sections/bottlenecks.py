@@ -36,8 +36,8 @@ def section(context: Context) -> Section:
     if len(ranked) > _SHOWN:
         table.remarks.append(f"{len(ranked) - _SHOWN} more cases are nearer to their ceilings.")
     found.text.append(
-        "A ceiling is the arithmetic or bandwidth that this machine reached in the same run with as many threads and a "
-        "like footprint. A share above 100 % means that the ceiling itself was disturbed, or the data stayed in a cache."
+        "A ceiling is the arithmetic or bandwidth that this machine reached in the same run with as many threads and "
+        "a like footprint. Above 100 %, the ceiling itself was disturbed, or the data stayed in a cache."
     )
     found.tables.append(table)
     found.charts += charts.shares(context, ranked[:_SHOWN])

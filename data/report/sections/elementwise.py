@@ -45,7 +45,16 @@ def _gelu(context: Context) -> Table:
     table = Table(
         "gelu",
         "GELU in one pass against a chain of array operations",
-        ["case", "condition", "threads", "unfused", "fused", "speedup", "interval of speedup", "published claim"],
+        [
+            "case",
+            "condition",
+            "threads",
+            "unfused",
+            "fused",
+            "speedup",
+            "interval of speedup",
+            "published claim",
+        ],
         right=frozenset({"threads", "unfused", "fused", "speedup", "interval of speedup"}),
     )
     rows = context.find("gelu")
@@ -56,7 +65,13 @@ def _gelu(context: Context) -> Table:
             value, interval = cells.speedup(context.ratios.speedup(new, old))
             table.rows.append(
                 [
-                    *(new["case_id"], new["condition"], str(new["threads"]), cells.time(old), cells.time(new)),
+                    *(
+                        new["case_id"],
+                        new["condition"],
+                        str(new["threads"]),
+                        cells.time(old),
+                        cells.time(new),
+                    ),
                     *(value, interval, "2 – 4x"),
                 ]
             )
@@ -91,9 +106,9 @@ def section(context: Context) -> Section:
     found.tables += [table for table in (_gelu(context), _softmax(context)) if table.rows]
     if found.tables:
         found.text.append(
-            "Scalar is one thread with vectorisation off, parallel the same with threads (the published rows), simd and "
-            "parallel-simd use vector instructions, operator is the library's own. Given: the output array is reused; "
-            "fresh: a new one each time. Only rows with the same output can be compared."
+            "Scalar is one thread with vectorisation off, parallel the same with threads (the published rows), simd "
+            "and parallel-simd use vector instructions, operator is the library's own. Given: the output array is "
+            "reused; fresh: a new one each time. Only rows with the same output can be compared."
         )
         found.charts += charts.elementwise(context)
         cases = {f"{row['kernel']}/*" for row in [*rows, *context.find("softmax")]}

@@ -18,7 +18,11 @@ def problems(context: Context) -> Section:
     rows = [row for row in context.rows if row["status"] in _WRONG]
     found = Section("problems", "What went wrong")
     if rows:
-        table = Table("problems", "Measurements without a time", ["case", "variant", "backend", "threads", "status", "reason"])
+        table = Table(
+            "problems",
+            "Measurements without a time",
+            ["case", "variant", "backend", "threads", "status", "reason"],
+        )
         table.rows = [
             [
                 *(row["case_id"], cells.label(row), row["backend"], str(row["threads"]), row["status"]),
@@ -81,7 +85,9 @@ def noise(context: Context) -> Section:
     if len(widths) < len(rows):
         found.text.append(f"{len(rows) - len(widths)} results have too few processes for an interval.")
     if clean:
-        found.text.append(f"In the median result, {clean[len(clean) // 2]:.0%} of the samples showed no cause of disturbance.")
+        found.text.append(
+            f"In the median result, {clean[len(clean) // 2]:.0%} of the samples showed no cause of disturbance."
+        )
     if not floors:
         found.text.append("No call was measured against itself; flopwatch run --aa measures the noise floor.")
         return found
@@ -102,14 +108,20 @@ def method(contexts: Sequence[Context]) -> Section:
     """How these numbers came about."""
     checked = [row for one in contexts for row in one.rows if row["max_relative_error"] is not None]
     text = [
-        "Each number is the median over fresh processes of the median of each process's undisturbed calls; its interval is "
-        "the Hettmansperger-Sheather interval over processes, since samples of one process are no independent replicates.",
-        "Variants that can share a process are timed in interleaved, randomised rounds and compared pair by pair; a speedup "
-        "is the median of these ratios, which is why it can differ from the ratio of the two times beside it.",
+        (
+            "Each number is the median over fresh processes of the median of each process's undisturbed calls; its "
+            "interval is the Hettmansperger-Sheather interval over processes, since samples of one process are no "
+            "independent replicates."
+        ),
+        (
+            "Variants that can share a process are timed in interleaved, randomised rounds and compared pair by pair; "
+            "a speedup is the median of these ratios, which is why it can differ from the ratio of the two times."
+        ),
     ]
     if checked:
         text.append(
-            f"{len(checked)} answers were compared with a float64 reference before they were timed; a wrong answer has no time."
+            f"{len(checked)} answers were compared with a float64 reference before they were timed; "
+            "a wrong answer has no time."
         )
     text.append("docs/method.md describes the method in full.")
     return Section("method", "Method", text)

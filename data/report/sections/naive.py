@@ -18,8 +18,21 @@ def section(context: Context) -> Section:
     table = Table(
         "naive",
         "Naive loops (no BLAS): measured here, and published",
-        ["case", "variant", "backend", "threads", "time", "interval", "rate", "of ceiling", "published time", "published rate"],
-        right=frozenset({"threads", "time", "interval", "rate", "of ceiling", "published time", "published rate"}),
+        [
+            "case",
+            "variant",
+            "backend",
+            "threads",
+            "time",
+            "interval",
+            "rate",
+            "of ceiling",
+            "published time",
+            "published rate",
+        ],
+        right=frozenset(
+            {"threads", "time", "interval", "rate", "of ceiling", "published time", "published rate"}
+        ),
     )
     for row in rows:
         figure = context.published.figure(row["case_id"])
@@ -27,7 +40,12 @@ def section(context: Context) -> Section:
             [
                 *(row["case_id"], cells.label(row), row["backend"], str(row["threads"])),
                 *(cells.time(row), cells.interval(row)),
-                *(cells.rate(row), cells.share(row), cells.published_time(figure), cells.published_rate(figure)),
+                *(
+                    cells.rate(row),
+                    cells.share(row),
+                    cells.published_time(figure),
+                    cells.published_rate(figure),
+                ),
             ]
         )
     table.remarks.append(

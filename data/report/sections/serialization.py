@@ -12,7 +12,10 @@ from data.report.model import Section, Table
 __all__ = ["section"]
 
 _FORMATS = ("json-pretty", "json-compact", "safetensors", "safetensors-mmap", "npz", "pickle")
-_FILLS = {"normal": "weights from normal(0, 0.02), as trained ones look", "constant": "every weight 0.01, as published"}
+_FILLS = {
+    "normal": "weights from normal(0, 0.02), as trained ones look",
+    "constant": "every weight 0.01, as published",
+}
 
 
 def _size_mib(row: Row | None) -> float | None:
@@ -29,7 +32,11 @@ def _size(mib: float | None) -> str:
 
 def _place(row: Row) -> tuple[int, str, str]:
     variant = str(row["variant"])
-    return (_FORMATS.index(variant) if variant in _FORMATS else 99), str(row["backend"]), str(row["condition"])
+    return (
+        (_FORMATS.index(variant) if variant in _FORMATS else 99),
+        str(row["backend"]),
+        str(row["condition"]),
+    )
 
 
 def _formats(context: Context, rows: list[Row], fill: str) -> Table:
@@ -37,10 +44,23 @@ def _formats(context: Context, rows: list[Row], fill: str) -> Table:
         f"serialization-{fill}",
         f"Size, saving and loading: {_FILLS.get(fill, fill)}",
         [
-            *("model", "format", "backend", "size", "what", "condition", "time", "interval", "rate", "of ceiling"),
+            *(
+                "model",
+                "format",
+                "backend",
+                "size",
+                "what",
+                "condition",
+                "time",
+                "interval",
+                "rate",
+                "of ceiling",
+            ),
             *("published size", "published time"),
         ],
-        right=frozenset({"size", "time", "interval", "rate", "of ceiling", "published size", "published time"}),
+        right=frozenset(
+            {"size", "time", "interval", "rate", "of ceiling", "published size", "published time"}
+        ),
     )
     for row in rows:
         model = row["case_id"].partition("/")[2].rpartition("-")[0]
@@ -48,7 +68,14 @@ def _formats(context: Context, rows: list[Row], fill: str) -> Table:
         seconds = {"save": given.save_s, "load": given.load_s}.get(row["kernel"]) if given else None
         table.rows.append(
             [
-                *(model, row["variant"], row["backend"], _size(_size_mib(row)), row["kernel"], row["condition"]),
+                *(
+                    model,
+                    row["variant"],
+                    row["backend"],
+                    _size(_size_mib(row)),
+                    row["kernel"],
+                    row["condition"],
+                ),
                 *(cells.time(row), cells.interval(row), cells.rate(row), cells.share(row)),
                 f"{given.size_mib:,.0f} MiB" if given else cells.NONE,
                 f"{seconds:g} s" if seconds else cells.NONE,

@@ -27,7 +27,8 @@ def _text(value: Any) -> str:
 
 def _caches(found: list[dict[str, Any]]) -> str:
     return cells.listed(
-        f"{one.get('count', 1)} × L{one['level']} {one.get('type', '')} {one['size_bytes'] / 1024:,.0f} KiB" for one in found
+        f"{one.get('count', 1)} × L{one['level']} {one.get('type', '')} {one['size_bytes'] / 1024:,.0f} KiB"
+        for one in found
     )
 
 
@@ -49,7 +50,9 @@ def _machine(context: Context) -> Table:
 
 
 def _software(context: Context) -> Table:
-    table = Table("software", "Software, as resolved", ["environment", "interpreter", "packages", "BLAS libraries"])
+    table = Table(
+        "software", "Software, as resolved", ["environment", "interpreter", "packages", "BLAS libraries"]
+    )
     used = list(dict.fromkeys(str(run["environment_id"]) for run in context.runs))
     rows = context.index.query(
         "FROM environments WHERE environment_id IN (SELECT unnest(?)) ORDER BY environment_id", [used]
@@ -58,7 +61,9 @@ def _software(context: Context) -> Table:
         packages: dict[str, str] = msgspec.json.decode(row["packages"])
         blas: list[dict[str, Any]] = msgspec.json.decode(row["blas"])
         libraries = [
-            " ".join(str(one[name]) for name in ("library", "version", "architecture", "core") if one.get(name))
+            " ".join(
+                str(one[name]) for name in ("library", "version", "architecture", "core") if one.get(name)
+            )
             for one in blas
         ]
         table.rows.append(
@@ -85,7 +90,9 @@ def commands(context: Context) -> Section:
         right=frozenset({"ok", "not ok"}),
     )
     for run in context.runs:
-        version = " ".join(str(part) for part in (run["flopwatch_version"], (run["flopwatch_commit"] or "")[:12]) if part)
+        version = " ".join(
+            str(part) for part in (run["flopwatch_version"], (run["flopwatch_commit"] or "")[:12]) if part
+        )
         table.rows.append(
             [
                 *(run["run_id"], cells.moment(run["started"]), run["profile"], run["effort"], run["status"]),
