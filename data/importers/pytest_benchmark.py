@@ -71,7 +71,8 @@ def _read(source: Source) -> list[Imported]:
             f"written by pytest-benchmark {found.version}; up to {_NEWEST} is known", field="version"
         )
     machine = found.machine_info
-    cpu = machine.get("cpu") if isinstance(machine.get("cpu"), dict) else {}
+    told = machine.get("cpu")
+    cpu: dict[str, Any] = told if isinstance(told, dict) else {}
     implementation = f"{machine.get('python_implementation', '')} {machine.get('python_version', '')}".strip()
     return [
         Imported(

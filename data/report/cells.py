@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from data.published import Figure
-from data.report.ratios import Speedup
+from data.claims import judge_range
+from data.published import Claim, Result
+from data.speedups import Speedup
 from data.units import (
     format_interval,
     format_number,
@@ -18,6 +19,7 @@ from data.units import (
 __all__ = [
     "NONE",
     "case_order",
+    "expected",
     "figures",
     "interval",
     "label",
@@ -114,27 +116,32 @@ def speedup(found: Speedup | None) -> tuple[str, str]:
     """Return how many times faster, and the interval of that."""
     if found is None:
         return NONE, NONE
-    value, low, high = figures(found.value, found.low, found.high)
+    value, low, high = figures(found.ratio, found.low, found.high)
     return f"{value}x", NONE if found.low is None else f"{low} – {high}x"
 
 
-def verdict(low: float | None, high: float | None, expected: tuple[float, float]) -> str:
-    """Hold an interval against an expected range: holds, exceeded, falls short or inconclusive."""
-    if low is None or high is None:
-        return "inconclusive"
-    if low > expected[1]:
-        return "exceeded"
-    if high < expected[0]:
-        return "falls short"
-    return "holds" if expected[0] <= low and high <= expected[1] else "inconclusive"
+def expected(claim: Claim | None) -> str:
+    """The range that was published."""
+    if claim is None:
+        return NONE
+    low, high = claim.expected
+    unit = "x" if claim.unit == "x" else f" {claim.unit}"
+    return f"{low:,g}{unit}" if low == high else f"{low:,g} – {high:,g}{unit}"
 
 
-def published_time(figure: Figure | None) -> str:
+def verdict(low: float | None, high: float | None, claim: Claim | None) -> str:
+    """What an interval says about a published range."""
+    if claim is None:
+        return NONE
+    return judge_range(low, high, claim.expected, less_is_better=claim.quantity == "time").value
+
+
+def published_time(figure: Result | None) -> str:
     """A published time, as exact as it was published."""
     return NONE if figure is None else f"{figure.time_ns / 1e6:g} ms"
 
 
-def published_rate(figure: Figure | None) -> str:
+def published_rate(figure: Result | None) -> str:
     """A published rate."""
     return NONE if figure is None or figure.rate is None else f"{figure.rate:g} {figure.unit}"
 

@@ -93,11 +93,10 @@ def matmul(context: Context) -> list[Chart]:
     most = max(row["threads"] for row in rows)
     lines: dict[str, list[Row]] = {}
     for row in rows:
-        if row["threads"] == most or (row["variant"] == "naive" and row["threads"] == 1):
-            if row["condition"] == "given":
-                lines.setdefault(f"{row['variant']}, {row['backend']}, threads: {row['threads']}", []).append(
-                    row
-                )
+        if row["condition"] != "given" or (row["threads"] != most and row["variant"] != "naive"):
+            continue
+        name = f"{row['variant']}, {row['backend']}, threads: {row['threads']}"
+        lines.setdefault(name, []).append(row)
 
     def draw(axes: "Axes") -> None:
         for number, (name, members) in enumerate(sorted(lines.items())):
@@ -122,7 +121,7 @@ def matmul(context: Context) -> list[Chart]:
                 linewidth=1,
                 label="peak multiply-add, measured",
             )
-        figures = [(case, context.published.figure(case)) for case in context.cases(rows)]
+        figures = [(case, context.published(case, "naive")) for case in context.cases(rows)]
         given = [(int(case.rpartition("/")[2]), one.rate) for case, one in figures if one and one.rate]
         if given:
             axes.scatter([size for size, _ in given], [rate for _, rate in given], zorder=3, **_PUBLISHED)
@@ -184,7 +183,7 @@ def elementwise(context: Context) -> list[Chart]:
             (figure.rate, place)
             for place, row in enumerate(shown)
             if row["variant"] == "parallel"
-            and (figure := context.published.figure(row["case_id"]))
+            and (figure := context.published(row["case_id"], "parallel"))
             and figure.rate
         ]
         if given:

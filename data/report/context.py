@@ -1,14 +1,16 @@
 """What the sections of a report ask: the newest rows of one machine, its ceilings, ratios and published figures."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
+from data.claims import Finding, judge_claims
 from data.index import Index
-from data.published import Published
+from data.published import Claim, Publication, Result
 from data.report.cells import case_order
-from data.report.ratios import Ratios
 from data.report.selection import Selection
+from data.speedups import Compare, Speedup, speedup
 
 __all__ = ["Context"]
 
@@ -24,8 +26,8 @@ class Context:
     machine: Row
     rows: list[Row]
     ceilings: list[Row]
-    published: Published
-    ratios: Ratios
+    publications: Sequence[Publication]
+    compare: Compare
     #: runs of the rows, the newest first
     runs: list[Row] = field(default_factory=list)
     draw: bool = True
@@ -55,6 +57,43 @@ class Context:
             and ("backend" in wanted or "imported" not in row["flags"])
         ]
         return min(fitting, key=lambda row: row["time_ns"] or float("inf"), default=None)
+
+    @cached_property
+    def findings(self) -> list[Finding]:
+        """What the measurements of this machine say about each published claim."""
+        return judge_claims(self.publications, self.native, [self.machine], self.compare)
+
+    @cached_property
+    def native(self) -> list[Row]:
+        """The rows that were measured here and not imported from another tool."""
+        return [row for row in self.rows if "imported" not in row["flags"]]
+
+    def speedup(self, new: Row | None, old: Row | None) -> Speedup | None:
+        """Return how many times faster ``new`` is than ``old``, or None where one of them has no time."""
+        if not (new and old and new["time_ns"] and old["time_ns"]):
+            return None
+        return speedup(new, old, self.compare)
+
+    def published(self, case: str, *variants: str) -> Result | None:
+        """Return the published result of a case, computed in one of these ways (in any, without)."""
+        for publication in self.publications:
+            for result in publication.result:
+                if result.case == case and (not variants or result.variant in variants):
+                    return result
+        return None
+
+    def claim(self, case: str, variant: str, quantity: str) -> Claim | None:
+        """Return the narrowest published claim of a quantity about a variant of a case."""
+        found = [
+            claim
+            for publication in self.publications
+            for claim in publication.claim
+            if case in claim.cases
+            and claim.subject.variant == variant
+            and claim.quantity == quantity
+            and claim.subject.device in ("", "cpu")
+        ]
+        return min(found, key=lambda claim: len(claim.cases), default=None)
 
     def command(self, *patterns: str) -> str:
         """Return the command that measures these cases again as the newest run of the rows did."""

@@ -14,7 +14,8 @@ _EPILOG = """\
 examples:
   flopwatch report -o report.md                              everything that is stored, charts in report_files/
   flopwatch report --run latest --format html -o report.html one run, as one file
-  flopwatch report --run latest --format short               a comment for a pull request, on the screen
+  flopwatch report --run latest --against previous --format short
+                                                             a comment for a pull request, on the screen
   flopwatch report --machine lab --version numpy==2.4* --since 2026-11-01 -o lab.md
 """
 
@@ -69,6 +70,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("-o", "--out", type=Path, metavar="FILE", help="write here (default: to the screen, without charts)")
     add("--format", choices=("markdown", "html", "short"), help="default: by the name of FILE, else markdown")
     add("--template", type=Path, metavar="FILE", help="a Jinja template in place of the format's own")
+    add("--against", metavar="ID", help="what changed since this run: an id, its begin, or previous")
     add("--no-charts", action="store_true", help="tables only")
     add_choice(parser)
 
@@ -86,7 +88,7 @@ def main(options: argparse.Namespace) -> int:
     on_screen = options.out is None or str(options.out) == "-"
     with Index.open() as index:
         draw = not options.no_charts and format_ != "short" and (format_ == "html" or not on_screen)
-        report = build(index, choice(options), draw=draw)
+        report = build(index, choice(options), draw=draw, against=options.against)
         if index.problem:
             print(f"flopwatch: {index.problem}", file=sys.stderr)
     if on_screen:

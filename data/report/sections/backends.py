@@ -28,31 +28,33 @@ def _side_by_side(context: Context, rows: list[Row]) -> Table:
     return table
 
 
-def _expected(context: Context, rows: list[Row]) -> Table:
+def _expected(context: Context) -> Table:
     table = Table(
         "backend-expectations",
-        "Each kind of backend: expected, and the best measured here",
-        ["kind", "published", "said to be", "best measured", "interval", "with", "verdict"],
-        right=frozenset({"published", "best measured", "interval"}),
+        "Rates that were published for kinds of backend, and the best of each here",
+        ["kind", "published", "said to be", "backend", "measured", "interval", "verdict"],
+        right=frozenset({"published", "measured", "interval"}),
     )
-    for kind in context.published.backends:
-        fitting = [
-            r for r in rows if r["variant"] in kind.variants and r["device"] in kind.devices and r["rate"]
-        ]
-        best = max(fitting, key=lambda row: (float(row["rate_low"] or 0.0), float(row["rate"])), default=None)
-        low, high = kind.gflops
-        published = f"{low:,.0f} GFLOP/s" if low == high else f"{low:,.0f} – {high:,.0f} GFLOP/s"
-        if best is None:
-            table.rows.append([kind.name, published, kind.kind, *[cells.NONE] * 3, "not measured"])
+    for one in context.findings:
+        claim = one.claim
+        if claim.quantity != "rate" or not any(case.startswith("matmul/") for case in claim.cases):
             continue
-        value, least, most = cells.figures(best["rate"], best["rate_low"], best["rate_high"])
+        measured = interval = cells.NONE
+        if one.estimate is not None:
+            measured, low, high = cells.figures(one.estimate, one.low, one.high)
+            measured, interval = (
+                f"{measured} {claim.unit}",
+                cells.NONE if one.low is None else f"{low} – {high}",
+            )
         table.rows.append(
             [
-                *(kind.name, published, kind.kind, f"{value} GFLOP/s", f"{least} – {most}"),
-                f"{best['case_id']}, {cells.label(best)}, {best['backend']}, threads: {best['threads']}",
-                cells.verdict(best["rate_low"], best["rate_high"], kind.gflops),
+                *(claim.statement, cells.expected(claim), claim.kind, one.backend or cells.NONE),
+                *(measured, interval, one.verdict.value),
             ]
         )
+    table.remarks.append(
+        "Over several sizes, the measured rate is the geometric mean, its interval that of all of them."
+    )
     return table
 
 
@@ -61,6 +63,6 @@ def section(context: Context) -> Section:
     rows = context.find("matmul", "attention-scores")
     found = Section("backends", "Backends")
     if rows:
-        found.tables += [_side_by_side(context, rows), _expected(context, rows)]
+        found.tables += [_side_by_side(context, rows), _expected(context)]
         found.command = context.command("matmul/*", "attention-scores/*")
     return found

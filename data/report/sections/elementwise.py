@@ -25,7 +25,7 @@ def _rates(context: Context, rows: list[Row], condition: str) -> Table:
         right=frozenset({"threads", *_WAYS, *others, "published", "published time"}),
     )
     for case in context.cases(rows):
-        figure = context.published.figure(case)
+        figure = context.published(case, "parallel")
         mine = [row for row in rows if row["case_id"] == case]
         for threads in sorted({row["threads"] for row in mine}):
             here = [row for row in mine if row["threads"] == threads]
@@ -62,7 +62,7 @@ def _gelu(context: Context) -> Table:
         wanted = {name: new[name] for name in ("case_id", "condition", "threads")}
         old = context.one(rows, variant="unfused", **wanted)
         if old:
-            value, interval = cells.speedup(context.ratios.speedup(new, old))
+            value, interval = cells.speedup(context.speedup(new, old))
             table.rows.append(
                 [
                     *(
@@ -72,7 +72,7 @@ def _gelu(context: Context) -> Table:
                         cells.time(old),
                         cells.time(new),
                     ),
-                    *(value, interval, "2 – 4x"),
+                    *(value, interval, cells.expected(context.claim("gelu/10M", "fused", "speedup"))),
                 ]
             )
     return table

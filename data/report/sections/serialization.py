@@ -4,7 +4,6 @@ from typing import Any
 
 import msgspec
 
-from data.published import Model
 from data.report import cells, charts
 from data.report.context import Context, Row
 from data.report.model import Section, Table
@@ -64,8 +63,7 @@ def _formats(context: Context, rows: list[Row], fill: str) -> Table:
     )
     for row in rows:
         model = row["case_id"].partition("/")[2].rpartition("-")[0]
-        given = context.published.model(model, row["variant"]) if fill == "constant" else None
-        seconds = {"save": given.save_s, "load": given.load_s}.get(row["kernel"]) if given else None
+        given = context.published(row["case_id"], row["variant"])
         table.rows.append(
             [
                 *(
@@ -77,18 +75,20 @@ def _formats(context: Context, rows: list[Row], fill: str) -> Table:
                     row["condition"],
                 ),
                 *(cells.time(row), cells.interval(row), cells.rate(row), cells.share(row)),
-                f"{given.size_mib:,.0f} MiB" if given else cells.NONE,
-                f"{seconds:g} s" if seconds else cells.NONE,
+                _size(given.file_mib if given else None),
+                f"{given.time_ns / 1e9:g} s" if given else cells.NONE,
             ]
         )
     return table
 
 
-def _published_gain(model: Model | None, other: Model | None, what: str) -> str:
-    if not (model and other):
+def _published_gain(context: Context, case: str, what: str) -> str:
+    """How many times smaller or faster safetensors was than indented JSON, as published."""
+    old, new = (context.published(case, variant) for variant in ("json-pretty", "safetensors"))
+    if not (old and new):
         return cells.NONE
-    old, new = getattr(model, what), getattr(other, what)
-    return f"{old / new:.1f}x"
+    before, after = getattr(old, what), getattr(new, what)
+    return f"{before / after:.1f}x" if before and after else cells.NONE
 
 
 def _improvement(context: Context, rows: list[Row]) -> Table:
@@ -104,17 +104,16 @@ def _improvement(context: Context, rows: list[Row]) -> Table:
         kernel, _, rest = case.partition("/")
         model, _, fill = rest.rpartition("-")
         mine = [row for row in rows if row["case_id"] == case]
-        published = [context.published.model(model, name) for name in ("json-pretty", "safetensors")]
         for condition in sorted({row["condition"] for row in mine}):
             old = context.one(mine, variant="json-pretty", condition=condition)
             new = context.one(mine, variant="safetensors", condition=condition)
             if old is None or new is None:
                 continue
-            value, interval = cells.speedup(context.ratios.speedup(new, old))
+            value, interval = cells.speedup(context.speedup(new, old))
             table.rows.append(
                 [
                     *(model, fill, kernel, condition, cells.time(old), cells.time(new), value, interval),
-                    _published_gain(*published, f"{kernel}_s") if fill == "constant" else cells.NONE,
+                    _published_gain(context, case, "time_ns"),
                 ]
             )
             sizes = _size_mib(old), _size_mib(new)
@@ -123,7 +122,7 @@ def _improvement(context: Context, rows: list[Row]) -> Table:
                     [
                         *(model, fill, "size", cells.NONE, _size(sizes[0]), _size(sizes[1])),
                         *(f"{sizes[0] / sizes[1]:.2f}x", "exact"),
-                        _published_gain(*published, "size_mib") if fill == "constant" else cells.NONE,
+                        _published_gain(context, case, "file_mib"),
                     ]
                 )
     return table
@@ -144,8 +143,9 @@ def section(context: Context) -> Section:
         return found
     improvement = _improvement(context, rows)
     found.text.append(
-        "The published sizes come from constant weights in JSON with one number a line: 14 bytes a number. Real weights "
-        "have more digits, so both fills are shown. Conditions: warm (page cache), cold (dropped before), fsync (on disk)."
+        "The published sizes come from constant weights in JSON with one number a line: 14 bytes a number. Real "
+        "weights have more digits, so both fills are shown. Conditions: warm (in the page cache), cold (dropped from "
+        "it before), fsync (brought to the disk)."
     )
     if improvement.rows:
         found.tables.append(improvement)
