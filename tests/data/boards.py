@@ -44,13 +44,17 @@ def _altered(line: Any, ratio: float, changed: dict[str, Any]) -> Any:
     if isinstance(line, Run):
         packages = {"numpy": "2.4.6"} | changed.get("packages", {})
         environment = msgspec.structs.replace(
-            line.environment, packages=packages, id="ba9876543211" if "packages" in changed else "ba9876543210"
+            line.environment,
+            packages=packages,
+            id="ba9876543211" if "packages" in changed else "ba9876543210",
         )
         flopwatch = {"version": "0.1.0", "sources": changed.get("sources", "aaaaaaaaaaaa")}
         return msgspec.structs.replace(line, environment=environment, flopwatch=flopwatch)
     factor = changed.get("ceilings", 1.0) if isinstance(line, Ceiling) else ratio
     if isinstance(line, Measurement | Ceiling) and line.samples:
         times = [round(time * factor) for time in line.samples.time_ns]
-        fields = {name: getattr(line.samples, name) for name in Samples.__struct_fields__} | {"time_ns": times}
+        fields = {name: getattr(line.samples, name) for name in Samples.__struct_fields__} | {
+            "time_ns": times
+        }
         return msgspec.structs.replace(line, samples=Samples(**fields))
     return line
