@@ -49,7 +49,12 @@ def section(context: Context) -> Section:
             state = "alarm" if is_alarm(event, member, limits) else member.state.value
             table.rows.append(
                 [
-                    *(cells.moment(member.at), name_of(member), change_text(member), f"{member.confidence:.0%}"),
+                    *(
+                        cells.moment(member.at),
+                        name_of(member),
+                        change_text(member),
+                        f"{member.confidence:.0%}",
+                    ),
                     *(state, event.attribution.value, event.sentence),
                 ]
             )

@@ -1,4 +1,4 @@
-"""Files of other tools: what is in them arrives, what they lack is said, and what is wrong is refused with its place."""
+"""Files of other tools: what is in them arrives, what they lack is said, what is wrong is refused with its place."""
 
 import json
 import re
@@ -361,7 +361,7 @@ def test_a_go_file_that_ends_early_names_the_line(tmp_path: Path) -> None:
     with pytest.raises(ImportedFileError, match="line 7: the line of a benchmark ends early"):
         find("go").read(Source(path))
     path.write_text("\n".join([*lines[:6], "BenchmarkSum/n=100  20  78.10 ns/op 12"]))
-    with pytest.raises(ImportedFileError, match="line 7: .* is no list of values with units"):
+    with pytest.raises(ImportedFileError, match=r"line 7: .* is no list of values with units"):
         find("go").read(Source(path))
 
 
@@ -382,7 +382,7 @@ def test_go_names_its_threads_only_where_all_lines_do(tmp_path: Path) -> None:
 def test_what_nobody_knows_is_refused_with_the_formats(tmp_path: Path) -> None:
     path = tmp_path / "notes.json"
     path.write_text('{"hello": 1}')
-    with pytest.raises(ImportedFileError, match="of no known format; say which with --format .*pyperf"):
+    with pytest.raises(ImportedFileError, match=r"of no known format; say which with --format .*pyperf"):
         detect(Source(path))
     with pytest.raises(BadInput, match="there is no format"):
         find("nothing")

@@ -96,7 +96,7 @@ def table(report: Report, name: str) -> list[dict[str, str]]:
 
 
 def quantity(text: str) -> tuple[float, float]:
-    """Return the number that a cell begins with in its base unit (ns, or the rate's own), and half of its last digit."""
+    """Return the number that a cell begins with, in ns or the rate's own unit, and half of its last digit."""
     match = re.match(r"([\d,.]+)(?:\s(s|ms|µs|ns)\b)?", text)
     assert match, text
     digits, unit = match[1].replace(",", ""), match[2]
@@ -262,7 +262,7 @@ def test_changes_against_an_earlier_run(home: Path) -> None:
 def test_the_same_store_gives_the_same_bytes(home: Path, report: Report, tmp_path: Path) -> None:
     """Also in another process with another seed of hashes, time zone and language."""
     mine = {path.name: path.read_bytes() for path in write(report, tmp_path / "report.md")}
-    for seed in ("1", "2"):
+    for seed in ("7",):
         other = tmp_path / seed / "report.md"
         environment = {**os.environ, "PYTHONHASHSEED": seed, "TZ": "Asia/Tokyo", "LC_ALL": "C"}
         words = [sys.executable, "-m", "runners", "report", "-o", str(other)]
