@@ -4,6 +4,7 @@ Where both were measured in one run, they are compared process by process, which
 both.  Otherwise the ratio lies between the extremes of the two intervals.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -22,8 +23,8 @@ __all__ = ["SEPARATE", "against", "pairs_of_run"]
 #: How two results met that do not come from one run.
 SEPARATE = "separate runs"
 
-#: Answers new/old for two rows of one run, or None where it cannot.
-Compare = Callable[[Row, Row], Pair | None]
+#: Answers new/old for two rows of one run, one of so many comparisons of its case; None where it cannot.
+Compare = Callable[[Row, Row, int], Pair | None]
 
 
 def _key(row: Row) -> Key:
@@ -39,38 +40,45 @@ def _document(index: Index, run_id: str) -> RunDocument:
 def pairs_of_run(ask: Callable[..., Any]) -> Compare:
     """Return a comparison of rows of one run, which reads its file through ``ask`` (see :func:`app.reading.ask`)."""
 
-    def compare(new: Row, old: Row) -> Pair | None:
+    def compare(new: Row, old: Row, comparisons: int) -> Pair | None:
         if new.get("run_id") != old.get("run_id"):
             return None
         try:
             document: RunDocument = ask(_document, str(new["run_id"]))
         except FlopwatchError:
             return None  # the intervals of the index have to do
-        return compare_within(document, document.processes, _key(new), _key(old))
+        return compare_within(document, document.processes, _key(new), _key(old), comparisons=comparisons)
 
     return compare
 
 
-def against(board: Iterable[Row], baseline: Series, compare: Compare = lambda _new, _old: None) -> list[Row]:
+def against(
+    board: Iterable[Row], baseline: Series, compare: Compare = lambda _new, _old, _count: None
+) -> list[Row]:
     """Return one row for each result of a case that the baseline has, too: how much faster it is.
 
     ``speedup`` is baseline time / time (above 1 is faster), ``speedup_low`` and ``speedup_high`` its interval where
-    there is one, ``verdict`` one of four words, ``pairing`` how the two met.
+    there is one, ``verdict`` one of four words, ``pairing`` how the two met.  The intervals of a case hold together
+    where its run has processes enough.
     """
     grouped = rows.series([row for row in board if rows.is_speed(row) and texts.finite(row.get("time_ns"))])
     olds = {str(row.get("case_id")): row for row in grouped.get(baseline, ("", []))[1]}
+    count = Counter(
+        str(row.get("case_id")) for key, (_, members) in grouped.items() if key != baseline for row in members
+    )
     found: list[Row] = []
     for key, (name, members) in grouped.items():
         for row in members:
-            old = olds.get(str(row.get("case_id")))
+            case = str(row.get("case_id"))
+            old = olds.get(case)
             if old is not None and key != baseline:
-                found.append({**row, "series": name, **_ratio(row, old, compare)})
+                found.append({**row, "series": name, **_ratio(row, old, compare, count[case])})
     return sorted(found, key=lambda row: rows.case_order(str(row.get("case_id"))))
 
 
-def _ratio(new: Row, old: Row, compare: Compare) -> dict[str, Any]:
+def _ratio(new: Row, old: Row, compare: Compare, comparisons: int) -> dict[str, Any]:
     """Return new/old turned round, so that more is faster."""
-    pair = compare(new, old)
+    pair = compare(new, old, comparisons)
     if pair is not None:
         held = pair.comparison
         ratio, low, high, how = held.ratio, held.low, held.high, f"same {pair.pairing}"

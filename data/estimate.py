@@ -29,6 +29,7 @@ __all__ = [
     "processes_needed",
     "ratio",
     "sign_interval",
+    "sign_test",
 ]
 
 #: A ratio within this share of 1 is "the same" for practical purposes.
@@ -82,6 +83,17 @@ def sign_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
     return low, high
 
 
+def sign_test(values: Sequence[float]) -> float:
+    """Return the two-sided probability of values this one-sided if their median were 0 (exact sign test).
+
+    Zeros say nothing and are left out; without any other value it is 1.
+    """
+    above, below = sum(value > 0 for value in values), sum(value < 0 for value in values)
+    n = above + below
+    tail = sum(math.comb(n, k) for k in range(min(above, below) + 1))
+    return float(min(1.0, 2 * tail / 2**n))
+
+
 @dataclass(frozen=True)
 class Estimate:
     """A typical value in a fresh process, with its interval where there are enough processes."""
@@ -94,7 +106,10 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A ratio new/old with its interval and what it means."""
+    """A ratio new/old with its interval and what it means.
+
+    ``p_value`` is the probability of processes this one-sided if nothing had changed; see :mod:`data.family`.
+    """
 
     ratio: float
     low: float | None
@@ -103,6 +118,7 @@ class Comparison:
     verdict: Verdict
     differs: bool
     needs_processes: int | None
+    p_value: float = 1.0
 
 
 def _median_log(times_ns: Iterable[int]) -> float:
@@ -204,4 +220,6 @@ def ratio(log_ratios: Sequence[float], confidence: float = 0.95, margin: float =
             needs = processes_needed(found.low, found.high, found.processes, margin)
         else:
             needs = minimum_processes(confidence)
-    return Comparison(found.value, found.low, found.high, found.processes, verdict, differs, needs)
+    return Comparison(
+        found.value, found.low, found.high, found.processes, verdict, differs, needs, sign_test(log_ratios)
+    )

@@ -7,7 +7,6 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +16,6 @@ import msgspec
 
 from data import places
 from data.errors import BadInput, NothingMeasured, NotStored
-from data.estimate import estimate, minimum_processes, process_log_time
 from data.records import Ceiling, Environment, Machine, Measurement, Process, Run, uuid7
 from data.rundocument import RunDocument, read
 from data.runfile import RunFileWriter, now
@@ -141,7 +139,6 @@ class _Job:
             budget_s=wishes.budget_s,
             limit_s=wishes.limit_s,
             twins=wishes.aa,
-            done_at=_precise(self.replication),
         )
 
     def _write(self, record: Any) -> None:
@@ -166,6 +163,7 @@ class _Job:
         try:
             if self.held is None:
                 self._write_skipped()
+            self._examine()
             self._fail(reasons)
             stopped = self.orchestrator.run()
             self._doubt()
@@ -204,10 +202,20 @@ class _Job:
                     f"start a new run instead{_what_differs(held.run.environment, environment)}"
                 )
         self._writer = RunFileWriter.resume(self.path)
-        self.lines.measured = list(held.lines)
-        self.lines.blocks = {process.index: process.block for process in held.processes}
-        self.lines.processes = max(self.lines.blocks, default=-1) + 1
+        self.lines.hold(held.lines, held.processes)
         self.orchestrator.note("resumed", f"resumed after {len(held.lines)} lines")
+
+    def _examine(self) -> None:
+        """Write down what would disturb a measurement here, so that whoever reads the run can see it as well."""
+        from runners.doctor import examine, read_facts
+
+        found = [finding for finding in examine(read_facts(window_s=0.5)) if finding.level != "ok"]
+        self.orchestrator.note(
+            "doctor",
+            "; ".join(f"{finding.level}: {finding.seen}" for finding in found)
+            or "nothing that disturbs was seen",
+            findings={finding.id: {"level": finding.level, "seen": finding.seen} for finding in found},
+        )
 
     def _write_skipped(self) -> None:
         for skipped in self.plan.skipped:
@@ -260,24 +268,6 @@ class _Held:
     @property
     def skipped(self) -> list[Any]:
         return self.plan.skipped
-
-
-def _precise(replication: Replication) -> Callable[[list[Measurement | Ceiling], float], bool] | None:
-    """Return the rule of a planned look: is the interval narrow enough?"""
-    precision = replication.precision
-    if precision is None:
-        return None
-
-    def narrow(lines: list[Measurement | Ceiling], confidence: float) -> bool:
-        values = [process_log_time(line.samples) for line in lines if line.samples and line.samples.time_ns]
-        if len(values) < minimum_processes(confidence):
-            return False
-        found = estimate(values, confidence)
-        assert found.low is not None
-        assert found.high is not None
-        return bool((found.high / found.low) ** 0.5 - 1 <= precision)
-
-    return narrow
 
 
 def _numba_cache() -> Path:

@@ -11,19 +11,21 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from data.records import Ceiling, Error, Measurement, Note, Process, Samples, Work
+from data.records import Note, Process
 from data.runfile import now
-from data.summary import Key, Measured
+from data.summary import Key
 from data.words import Status
 from runners.compiling import loops_to_compile
-from runners.lines import Lines, Observer
+from runners.lines import Lines, Observer, line_of
 from runners.machine import state
 from runners.plan import Group, Plan, PlannedCell
+from runners.precision import finished, rounds_per_process
 from runners.process import Worker, WorkerDied, WorkerRefused, WorkerTimeout
 from runners.protocol import Replication
 from runners.quiet import Gate, LoadMeter, is_quiet
@@ -54,16 +56,16 @@ class Orchestrator:
         budget_s: float | None = None,
         limit_s: float = 300.0,
         twins: bool = False,
-        done_at: Callable[[list[Measured], float], bool] | None = None,
+        sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        """Prepare; ``limit_s`` bounds each answer of a worker, ``done_at`` judges precision at a look.
+        """Prepare; ``limit_s`` bounds each answer of a worker, ``sleep`` waits for the second sitting.
 
         With ``twins`` each variant is built and measured twice side by side (A/A), for the noise floor.
         """
         self.plan, self.lines, self.replication = plan, lines, replication
         self.seed, self.scratch, self.numba_cache = seed, scratch, numba_cache
         self.observer, self.limit_s, self.budget_s = observer, limit_s, budget_s
-        self._done_at, self._twins = done_at, twins
+        self._twins, self._sleep = twins, sleep
         self._rng = random.Random()
         self._gate = Gate(budget_s or 60.0 * len(plan.cells))
         self._workers: dict[Group, tuple[Worker, int]] = {}
@@ -109,6 +111,8 @@ class Orchestrator:
                 continue
             if self._out_of_budget(block):
                 return "budget"
+            if block == self.replication.second_sitting:
+                self._wait_for_second_sitting()
             try:
                 self._block(block, left)
             finally:
@@ -153,23 +157,32 @@ class Orchestrator:
         return elapsed + elapsed / block > self.budget_s
 
     def _look(self, processes: int) -> None:
-        """At a planned look, finish the cells that are precise enough."""
-        if self._done_at is None or processes == self.replication.most:
+        """At a planned look, finish the cells that are precise enough or have had their time."""
+        if processes <= (self.replication.second_sitting or 0):
             return
+        cases: dict[tuple[str, int], list[Key]] = {}
         for cell in self.plan.cells:
-            if cell.key not in self._finished and self._done_at(
-                self.lines.of(cell.key), self.replication.confidence
-            ):
-                self._finished.add(cell.key)
+            cases.setdefault((cell.case.id, cell.threads), []).append(cell.key)
+        for keys in cases.values():
+            lines = {key: self.lines.of(key) for key in keys}
+            self._finished |= finished(lines, self.lines.blocks, self.replication)
+
+    def _wait_for_second_sitting(self) -> None:
+        """Wait until the last process is long enough ago; an interruption meanwhile can be resumed."""
+        since = datetime.now(UTC) - datetime.fromisoformat(self.lines.last_started)
+        left_s = self.replication.apart_s - since.total_seconds()
+        if left_s <= 0:
+            return
+        at = datetime.now().astimezone() + timedelta(seconds=left_s)
+        self.observer.remark(
+            f"the second sitting starts at {at:%H:%M} (Ctrl-C keeps what was measured, --resume goes on later)"
+        )
+        self._sleep(left_s)
+        self._started += left_s  # a budget is for measuring, not for waiting
 
     def _known_ns(self, cell: PlannedCell) -> int | None:
         """Return the longest time of one call seen so far."""
-        calls = [
-            max(line.samples.time_ns) // line.samples.batch
-            for line in self.lines.of(cell.key)
-            if line.samples and line.samples.time_ns
-        ]
-        return max(calls, default=None)
+        return self.lines.longest_ns(cell.key)
 
     # -- processes ---------------------------------------------------------------------------------------------
 
@@ -296,15 +309,30 @@ class Orchestrator:
             op="measure",
             order_seed=order,
             filtered=case.bound not in ("write", "read"),
+            rounds=self._rounds(cells),
         )["variants"]
-        load = meter.read()
+        load, resident_bytes = meter.read(), worker.resident_bytes()
         disturbances = _disturbances(load, worker.group.threads, self._quiet)
         worker.ask(self.limit_s, op="release")
         for answer in answers:
             first = prepared[answer["index"]]
             marked = first | answer | {"flags": sorted({*answer.get("flags", []), *disturbances})}
-            covariates = {"load": load, "prepare_s": prepare_s, "position": first["position"]}
+            covariates = {
+                "load": load,
+                "prepare_s": prepare_s,
+                "position": first["position"],
+                "order_seed": order,
+                "resident_bytes": resident_bytes,
+            }
             self._write(cells[answer["index"]], index, marked, covariates)
+
+    def _rounds(self, cells: list[PlannedCell]) -> int | None:
+        """Return how many rounds the next process should take, where the effort is long enough to learn that."""
+        if self.replication.precision is None:
+            return None
+        return rounds_per_process(
+            {cell.key: self.lines.of(cell.key) for cell in cells}, self.replication.protocol
+        )
 
     # -- lines -------------------------------------------------------------------------------------------------
 
@@ -314,36 +342,10 @@ class Orchestrator:
     def _write(
         self, cell: PlannedCell, index: int, answer: dict[str, Any], covariates: dict[str, Any]
     ) -> None:
-        kind = Ceiling if cell.is_ceiling else Measurement
-        case, variant, condition, backend, device, threads = cell.key
-        work = cell.case.work
-        status = Status(answer["status"])
-        line = kind(
-            case=case,
-            kernel=cell.case.kernel,
-            variant=variant,
-            condition=condition,
-            backend=backend,
-            device=device,
-            threads=threads,
-            status=status,
-            reason=str(answer.get("reason", "")),
-            process=index,
-            work=Work(work.version, work.flop, work.bytes, work.elements, work.tokens),
-            unit=cell.case.unit,
-            bound=cell.variant.bound or cell.case.bound,
-            footprint_bytes=cell.case.footprint_bytes,
-            store=cell.variant.store,
-            first_call_ns=answer.get("first_call_ns") if status == Status.OK else None,
-            samples=Samples(**answer["samples"]) if "samples" in answer else None,
-            twin=Samples(**answer["twin"]) if answer.get("twin") else None,
-            error=Error(**answer["error"]) if "error" in answer else None,
-            flags=list(answer.get("flags", [])),
-            attributes=answer.get("attributes", {}) | covariates,
-        )
+        line = line_of(cell, index, answer, covariates)
         self.lines.add(line)
         self.observer.measured(line)
-        if status != Status.OK:
+        if line.status != Status.OK:
             self._finished.add(cell.key)
 
     def note(self, topic: str, text: str, **attributes: Any) -> None:

@@ -14,6 +14,8 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from runners.plan import Group
 from runners.workload import backends
 
@@ -189,6 +191,13 @@ class Worker:
         why = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
         last = next((line for line in reversed(self._stderr) if line.strip()), "")
         return f"the worker process {why}" + (f": {last}" if last else "")
+
+    def resident_bytes(self) -> int | None:
+        """Return the memory that the process holds now, or None where that cannot be told."""
+        try:
+            return int(psutil.Process(self.pid).memory_info().rss)
+        except psutil.Error:
+            return None
 
     def kill(self) -> None:
         """End the process at once."""

@@ -13,14 +13,18 @@ class Replication:
     """The plan of replication of one effort.
 
     ``looks`` are the process counts at which precision is judged; the last is the most.  A case stops at a look where
-    its interval (at level ``confidence``) is no wider than ``precision`` either way.  Looking several times costs
-    coverage, so sequential efforts use 97 % intervals, which hold 95 % over all looks.
+    its interval (at level ``confidence``) is no wider than ``precision`` either way, or where it has had ``budget_s``
+    seconds.  Looking several times costs coverage, so sequential efforts use 97 % intervals, which hold 95 % over all
+    looks.  With ``second_sitting`` the processes from that one on start ``apart_s`` seconds later, and nothing stops
+    before: another hour has other pages, neighbours and heat.
     """
 
     looks: tuple[int, ...]
     confidence: float
     precision: float | None = None
     budget_s: float | None = None
+    second_sitting: int | None = None
+    apart_s: float = 0.0
     protocol: Protocol = field(default_factory=Protocol)
 
     @property
@@ -36,5 +40,7 @@ EFFORTS: dict[Effort, Replication] = {
     Effort.SMOKE: Replication((3,), 0.95, protocol=_SHORT),
     Effort.QUICK: Replication((6,), 0.95, protocol=_SHORT),
     Effort.STANDARD: Replication((8, 12, 18, 27, 40), 0.97, precision=0.02, budget_s=120.0),
-    Effort.RIGOROUS: Replication((8, 12, 18, 27, 40, 60), 0.97, precision=0.01),
+    Effort.RIGOROUS: Replication(
+        (8, 12, 18, 27, 40, 60), 0.97, precision=0.01, second_sitting=8, apart_s=3600.0
+    ),
 }

@@ -13,7 +13,7 @@ from typing import Any
 from runners import clocks
 from runners.clocks import Covariates, probe, time_calls
 
-__all__ = ["Protocol", "Subject", "choose_batches", "round_orders", "run_rounds", "warm_up"]
+__all__ = ["Protocol", "Subject", "choose_batches", "round_orders", "run_rounds", "sample", "warm_up"]
 
 
 #: Rounds may be shorter than the noise probe: it runs at most this often, and rounds in between share its time.
@@ -160,10 +160,11 @@ def run_rounds(
     if short:
         choose_batches(short, protocol)
         planned = rounds or _planned_rounds(short, protocol)
+        enough = min(protocol.minimum_clean, planned)
         _rounds(short, planned, covariates, rng, 0)
-        if rounds is None and _clean_rounds(short) < protocol.minimum_clean:
+        if _clean_rounds(short) < enough:
             _rounds(short, planned, covariates, rng, planned)
-        if _clean_rounds(short) < protocol.minimum_clean:
+        if _clean_rounds(short) < enough:
             for subject in short:
                 subject.flags.append("contended")
     if long:
@@ -191,10 +192,11 @@ def _rounds(
         if clocks.now() - probed >= _PROBE_EVERY_NS:
             probe_ns, probed = probe(), clocks.now()
         for index in orders.pop():
-            _sample(subjects[index], covariates, number, probe_ns)
+            sample(subjects[index], covariates, number, probe_ns)
 
 
-def _sample(subject: Subject, covariates: Covariates, number: int, probe_ns: int) -> None:
+def sample(subject: Subject, covariates: Covariates, number: int, probe_ns: int) -> None:
+    """Take one sample in round ``number``, with the causes of disturbance around it."""
     subject.returned = None
     if subject.before is not None:
         subject.before()

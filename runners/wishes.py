@@ -1,6 +1,6 @@
 """What a person asked of a run, and the command that asks for the same again."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from data.errors import BadInput
@@ -11,7 +11,7 @@ from runners.protocol import EFFORTS, Replication
 __all__ = ["KEPT", "Wishes", "command", "effort", "replication", "wishes_of"]
 
 #: The wishes that decide what is measured; the run file keeps them, and a resumed run has them.
-KEPT = ("profile", "effort", "cases", "variants", "backends", "threads", "precision", "seed", "aa")
+KEPT = ("profile", "effort", "cases", "variants", "backends", "threads", "precision", "apart_s", "seed", "aa")
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Wishes:
     backends: tuple[str, ...] = ()
     threads: tuple[int, ...] = ()
     precision: float | None = None
+    apart_s: float | None = None
     budget_s: float | None = None
     seed: int = 0
     aa: bool = False
@@ -63,10 +64,12 @@ def effort(wishes: Wishes) -> Effort:
 def replication(wishes: Wishes) -> Replication:
     """Return how the run is replicated; a wished precision means all looks of the rigorous effort."""
     chosen = EFFORTS[effort(wishes)]
+    if wishes.apart_s is not None and chosen.second_sitting:
+        chosen = replace(chosen, apart_s=wishes.apart_s)
     if wishes.precision is None:
         return chosen
     looks = EFFORTS[Effort.RIGOROUS].looks
-    return Replication(looks, 0.97, precision=wishes.precision, protocol=chosen.protocol)
+    return replace(chosen, looks=looks, confidence=0.97, precision=wishes.precision, budget_s=None)
 
 
 def command(wishes: Wishes) -> list[str]:
@@ -84,6 +87,8 @@ def command(wishes: Wishes) -> list[str]:
             command += [option, str(value)]
     if wishes.precision is not None:
         command += ["--precision", f"{wishes.precision:g}"]
+    if wishes.apart_s is not None:
+        command += ["--apart", f"{wishes.apart_s:g}s"]
     if wishes.aa:
         command.append("--aa")
     if wishes.seed:

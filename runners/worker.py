@@ -44,8 +44,9 @@ def _make_importable() -> None:
 if __name__ == "__main__":
     _make_importable()
 
-from runners.clocks import Covariates, floor_ns, loop_ns, time_calls  # noqa: E402 - the package is importable only now
-from runners.rounds import Protocol, Subject, run_rounds, warm_up  # noqa: E402
+from runners.clocks import Covariates, floor_ns, loop_ns, probe  # noqa: E402 - the package is importable only now
+from runners.memory import FirstCallMemory  # noqa: E402
+from runners.rounds import Protocol, Subject, run_rounds, sample, warm_up  # noqa: E402
 from runners.workload import Backend, Job, Ready, Unsupported, backends, cases, kernels, variants  # noqa: E402
 
 __all__ = ["Session", "main"]
@@ -54,6 +55,8 @@ Answer = dict[str, Any]
 
 #: A call shorter than this many empty calls is flagged, and so is one where the loop takes more than this share.
 _FLOORS, _LOOP_SHARE = 10, 0.001
+#: A call that takes longer than this is made once in a process: timed, then checked.
+_ONCE_NS = 2_000_000_000
 
 
 class Wire:
@@ -76,6 +79,10 @@ class Prepared:
         """Keep what was wished for and the ready call."""
         self.wish, self.job, self.ready = wish, job, ready
         self.answer: Answer = {"status": "ok"}
+        #: the first call, where it took so long that it is the one sample of this process
+        self.sampled: Subject | None = None
+        #: what the first call did to the memory of the process, in bytes
+        self.memory: dict[str, int] = {}
         backend = job.backend
         self.call = ready.call
         if type(backend).synchronize is not Backend.synchronize:
@@ -174,9 +181,14 @@ class Session:
     def _first_call(self, prepared: Prepared) -> Answer:
         """Time the first call apart and check what it returned: no speed without a right answer."""
         try:
-            if prepared.ready.before is not None:
-                prepared.ready.before()
-            first_call_ns, returned = time_calls(prepared.call, 1)
+            subject = Subject(prepared.call, prepared.ready.before, filtered=False)
+            memory, probe_ns = FirstCallMemory(), probe()
+            memory.of_first(lambda: sample(subject, self.covariates, 0, probe_ns))
+            prepared.memory = memory.increase
+            (first_call_ns,), returned = subject.time_ns, subject.returned
+            subject.returned = None
+            if first_call_ns > _ONCE_NS and not prepared.job.backend.first_call_differs:
+                prepared.sampled = subject
             return {"first_call_ns": first_call_ns} | self._checked(prepared, returned)
         except MemoryError:
             return {"status": "skipped", "reason": "not enough memory to run it"}
@@ -198,29 +210,32 @@ class Session:
                 f"error {check.max_absolute:.3g} (relative {check.max_relative:.3g}) "
                 f"exceeds the tolerance {check.tolerance:.3g}"
             )
-        if prepared.ready.attributes is not None:
-            answer["attributes"] = prepared.ready.attributes()
+        own = prepared.ready.attributes() if prepared.ready.attributes is not None else {}
+        answer["attributes"] = prepared.memory | own
         return answer
 
     def measure(self, request: dict[str, Any]) -> Answer:
         """Warm up, take balanced rounds, and check the timed outputs again."""
-        subjects = []
+        measured: list[tuple[Prepared, Subject]] = []
         filtered = bool(request.get("filtered", True))
         for prepared in self.prepared:
-            subject = Subject(prepared.call, prepared.ready.before, filtered and self.covariates.available)
+            subject = prepared.sampled or Subject(
+                prepared.call, prepared.ready.before, filtered and self.covariates.available
+            )
             known_ns = prepared.wish.get("known_ns") or 0
             subject.long = known_ns > self.protocol.long_call_ns
-            subjects.append(subject)
+            measured.append((prepared, subject))
+        left = [(prepared, subject) for prepared, subject in measured if prepared.sampled is None]
         self.covariates.follow_threads()
-        for prepared, subject in zip(self.prepared, subjects, strict=True):
+        for prepared, subject in left:
             self.wire.send({"event": "variant", "index": prepared.wish["index"], "phase": "warm-up"})
             warm_up(subject, self.protocol)
         self.covariates.follow_threads()
         self.wire.send({"event": "rounds"})
         rng = random.Random(request["order_seed"])
-        if subjects:
+        if left:
+            subjects = [subject for _, subject in left]
             run_rounds(subjects, self.protocol, self.covariates, rng, request.get("rounds"))
-        measured = list(zip(self.prepared, subjects, strict=True))
         answers = {
             one.wish["index"]: self._samples(one, subject)
             for one, subject in measured
@@ -234,10 +249,13 @@ class Session:
 
     def _samples(self, prepared: Prepared, subject: Subject) -> Answer:
         answer: Answer = {"index": prepared.wish["index"], "status": "ok"}
-        try:
-            answer |= self._checked(prepared, subject.returned)
-        except Exception as error:
-            answer |= _failure(error)
+        if prepared.sampled is not None:
+            answer |= prepared.answer
+        else:
+            try:
+                answer |= self._checked(prepared, subject.returned)
+            except Exception as error:
+                answer |= _failure(error)
         subject.returned = None
         if answer["status"] == "wrong":
             answer["reason"] = f"after timing: {answer.get('reason', '')}"

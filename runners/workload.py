@@ -176,6 +176,8 @@ class Backend:
     #: what pip installs, and the extra of flopwatch that brings it
     packages: tuple[str, ...] = ()
     install: str = ""
+    #: whether a first call compiles or tunes, so that it is never one of the samples
+    first_call_differs: bool = False
     #: operators the library brings itself; kernels add the variants of our own loops
     operators: tuple[Variant, ...] = ()
 
@@ -265,9 +267,12 @@ def cases(patterns: tuple[str, ...] = ()) -> Iterator[Case]:
 
 
 def variants(case: Case) -> Iterator[Variant]:
-    """Every variant of a case: our own loops from its kernel, the operators from the backends."""
+    """Every variant of a case: our own loops from its kernel, the operators from the backends, with cold caches too."""
+    from runners.cold import cold_variants
+
     own = kernels()[case.kernel].variants
     brought = (variant for backend in backends().values() for variant in backend.operators)
-    for variant in (*own, *brought):
-        if variant.kernel == case.kernel and variant.applies(case):
-            yield variant
+    fitting = (
+        variant for variant in (*own, *brought) if variant.kernel == case.kernel and variant.applies(case)
+    )
+    yield from cold_variants(case, fitting)

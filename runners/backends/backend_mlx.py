@@ -113,6 +113,7 @@ class MlxBackend(Backend):
     """MLX's own operators on its default device."""
 
     name = "mlx"
+    first_call_differs = True
     title = "MLX"
     packages = ("mlx",)
     install = "pip install mlx" if sys.platform == "darwin" else "pip install mlx[cpu]"

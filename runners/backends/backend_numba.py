@@ -51,6 +51,7 @@ class NumbaBackend(Backend):
     """Loops in plain Python and explicit vectors, compiled by LLVM through Numba."""
 
     name = "numba"
+    first_call_differs = True
     title = "our own loops, compiled by Numba (LLVM)"
     packages = ("numba",)
     install = "pip install numba"

@@ -28,8 +28,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def main(options: argparse.Namespace) -> int:
     """Print new/old with its interval and verdict for each measurement that both runs have."""
-    from data.compare import compare_runs
+    from data.compare import compare_runs, may_be_layout, sittings
     from data.errors import BadInput
+    from data.family import discoveries
 
     if not 0 < options.margin < 1:
         raise BadInput(f"--margin {options.margin} is not possible; give a share such as 0.02")
@@ -41,10 +42,17 @@ def main(options: argparse.Namespace) -> int:
     }
     if not found:
         raise BadInput(f"{options.old} and {options.new} have no measurement in common that was ok in both")
+    remaining = dict(zip(found, discoveries([one.p_value for one in found.values()]), strict=True))
+    times = min(sittings(old.processes), sittings(new.processes))
     if options.json:
-        print(json.dumps([_row(key, comparison) for key, comparison in found.items()]))
+        rows = [
+            _row(key, comparison)
+            | {"remains": remaining[key], "may_be_layout": may_be_layout(comparison, times)}
+            for key, comparison in found.items()
+        ]
+        print(json.dumps(rows))
     else:
-        _print(found, old, new)
+        _print(found, remaining, old, new, times)
     return 0
 
 
@@ -73,12 +81,20 @@ def _row(key: "Key", comparison: "Comparison") -> dict[str, Any]:
         "verdict": comparison.verdict.value,
         "differs": comparison.differs,
         "needs_processes": comparison.needs_processes,
+        "p_value": comparison.p_value,
     }
 
 
-def _print(found: "dict[Key, Comparison]", old: "RunDocument", new: "RunDocument") -> None:
+def _print(
+    found: "dict[Key, Comparison]",
+    remaining: "dict[Key, bool]",
+    old: "RunDocument",
+    new: "RunDocument",
+    times: int,
+) -> None:
     from rich.table import Table
 
+    from data.compare import may_be_layout
     from runners.printing import console
 
     screen = console()
@@ -91,9 +107,24 @@ def _print(found: "dict[Key, Comparison]", old: "RunDocument", new: "RunDocument
         table.add_column(
             name, justify="right" if name in ("threads", "new / old", "95 % interval") else "left"
         )
-    for (case, variant, _, backend, _, threads), comparison in found.items():
-        table.add_row(case, variant, backend, str(threads), *_figures(comparison))
+    for key, comparison in found.items():
+        case, variant, condition, backend, _, threads = key
+        name = variant if condition == "given" else f"{variant} ({condition})"
+        ratio, interval, verdict = _figures(comparison)
+        verdict += " *" if remaining[key] else ""
+        verdict += ", may be the layout of memory" if may_be_layout(comparison, times) else ""
+        table.add_row(case, name, backend, str(threads), ratio, interval, verdict)
     screen.print(table)
+    screen.print(_of_the_family(list(found.values()), list(remaining.values())), markup=False)
+
+
+def _of_the_family(comparisons: "list[Comparison]", remaining: list[bool]) -> str:
+    """Say how many of the differences can be chance: each interval holds its level for itself alone."""
+    differ, count = sum(one.differs for one in comparisons), len(comparisons)
+    return (
+        f"{differ} of {count} differ from 1; if nothing had changed, about {0.05 * count:.0f} would, by chance. "
+        f"{sum(remaining)} remain (*) when 5 % of those that remain may be chance."
+    )
 
 
 def _figures(comparison: "Comparison") -> tuple[str, str, str]:

@@ -42,6 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="thread counts (default: 1 and cores)",
     )
     add("--precision", type=_share, metavar="2%", help="stop a case when its interval is this narrow")
+    add("--apart", type=_pause, metavar="1h", help="time between the two sittings of --effort rigorous")
     add("--budget", type=_duration, metavar="10m", help="start no further block after this time (s, m or h)")
     add("--seed", type=int, default=0, metavar="N", help="seed of the inputs (default: 0)")
     add("--aa", action="store_true", help="measure each variant against itself: the noise floor")
@@ -65,6 +66,10 @@ def _duration(text: str) -> float:
     if not match or not 0 < float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"] <= 30 * 86400:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 90s, 10m or 2h")
     return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
+
+
+def _pause(text: str) -> float:
+    return 0.0 if re.fullmatch(r"0\s*[smh]?", text.strip()) else _duration(text)
 
 
 def _share(text: str) -> float:
@@ -93,7 +98,7 @@ def main(options: argparse.Namespace) -> int:
 
     chosen = [
         name
-        for name in ("profile", "effort", "case", "variant", "backend", "threads")
+        for name in ("profile", "effort", "case", "variant", "backend", "threads", "precision", "apart")
         if getattr(options, name)
     ]
     if options.resume and chosen:
@@ -108,6 +113,7 @@ def main(options: argparse.Namespace) -> int:
         backends=tuple(options.backend),
         threads=tuple(options.threads),
         precision=options.precision,
+        apart_s=options.apart,
         budget_s=options.budget,
         seed=options.seed,
         aa=options.aa,

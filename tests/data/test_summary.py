@@ -31,6 +31,7 @@ class Document:
     skipped: list = field(default_factory=list)
     interrupted: bool = False
     plan: list = field(default_factory=list)
+    protocol: dict = field(default_factory=dict)
 
     @property
     def run(self):
@@ -44,6 +45,7 @@ class Document:
             effort="quick",
             seed=0,
             plan=self.plan,
+            protocol=self.protocol,
         )
 
 

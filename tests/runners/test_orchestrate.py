@@ -16,9 +16,7 @@ def orchestrate(tmp_path, cases, variants=(), replication=None, held=None, **mor
     plan = make_plan(Profile.FULL, cases, variants, ("numpy",), (1,))
     written = list(held or [])
     lines = Lines(written.append)
-    lines.measured = [record for record in written if isinstance(record, Measurement)]
-    lines.blocks = {record.index: record.block for record in written if isinstance(record, Process)}
-    lines.processes = max(lines.blocks, default=-1) + 1
+    lines.hold(measurements(written), [record for record in written if isinstance(record, Process)])
     orchestrator = Orchestrator(
         plan,
         lines,
@@ -104,17 +102,34 @@ def test_a_long_call_is_measured_once_a_process_and_checked_afterwards(fake_kern
 
 
 def test_a_precise_case_stops_at_its_look(fake_kernels, tmp_path):
-    """At a planned look, what is precise enough gets no further process."""
-    replication = Replication((2, 4), 0.95)
+    """On a clock that stands still everything is precise: at the first look that can tell, all is done."""
+    replication = Replication((5, 7, 9), 0.95, precision=0.02)
+    written, orchestrator = orchestrate(tmp_path, ("fake/steady",), replication=replication)
+    assert orchestrator.run() == "complete"
+    counts = [line.variant for line in measurements(written)]
+    assert (counts.count("one-ms"), counts.count("two-ms")) == (7, 7)
+
+
+def test_the_second_sitting_waits_and_nothing_stops_before_it(fake_kernels, tmp_path):
+    """A rigorous run has two sittings; what was measured an hour ago need not be waited for when it is resumed."""
+    slept = []
+    replication = Replication((6, 7), 0.95, precision=0.02, second_sitting=6, apart_s=3600)
     written, orchestrator = orchestrate(
-        tmp_path,
-        ("fake/steady",),
-        replication=replication,
-        done_at=lambda lines, _: lines[0].variant == "one-ms",
+        tmp_path, ("fake/steady",), ("one-ms",), replication=replication, sleep=slept.append
     )
     orchestrator.run()
-    counts = [line.variant for line in measurements(written)]
-    assert (counts.count("one-ms"), counts.count("two-ms")) == (2, 4)
+    assert [round(seconds, -1) for seconds in slept] == [3600]
+    assert len(measurements(written)) == 7
+    held = [record for record in written if getattr(record, "process", getattr(record, "index", 0)) < 6]
+    for record in held:
+        if isinstance(record, Process):
+            record.started = "2026-01-01T00:00:00Z"
+    resumed, orchestrator = orchestrate(
+        tmp_path, ("fake/steady",), ("one-ms",), replication=replication, held=held, sleep=slept.append
+    )
+    orchestrator.run()
+    assert len(slept) == 1
+    assert len(measurements(resumed)) == 7
 
 
 def test_a_budget_ends_the_run_between_blocks(fake_kernels, tmp_path):

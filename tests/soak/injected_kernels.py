@@ -112,4 +112,30 @@ def _building(share: float):
 for _name, _share in ADDED.items():
     INJECTED.variant(_name, "numpy", threads="one")(_building(_share))
 
-KERNELS = (INJECTED,)
+
+def _tiny_check(case: Case, inputs: dict, result) -> Check:
+    return Check(True, 0.0, 0.0, 0.0)
+
+
+#: calls so short that measuring them says more of the measuring
+FLOOR = Kernel(
+    "floor",
+    "Below the floor",
+    (Case("floor/tiny", "floor", {}, Work(elements=16.0), "GElement/s", None, 0, 1_000_000, FULL),),
+    lambda case, seed: {"x": np.random.default_rng(seed).standard_normal(16, dtype=np.float32)},
+    _tiny_check,
+)
+
+
+@FLOOR.variant("nothing", "numpy", threads="one")
+def _nothing(job: Job):
+    return lambda: None
+
+
+@FLOOR.variant("relu-16", "numpy", threads="one")
+def _relu_16(job: Job):
+    x, out = job.inputs["x"], np.empty(16, np.float32)
+    return lambda: np.maximum(x, 0, out=out)
+
+
+KERNELS = (INJECTED, FLOOR)

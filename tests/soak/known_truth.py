@@ -14,18 +14,26 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import median
 
+import msgspec
+
+from data.records import Measurement
+from runners.lines import Observer
+
 KERNELS = Path(__file__).with_name("injected_kernels.py")
 
 
 def measure(
-    processes: int, folder: Path, cases: tuple[str, ...] = ("injected/*",), variants: tuple[str, ...] = ()
+    processes: int,
+    folder: Path,
+    cases: tuple[str, ...] = ("injected/*",),
+    variants: tuple[str, ...] = (),
+    observer: Observer | None = None,
 ) -> list:
     """Return the lines of a run of known-truth cases in that many processes."""
     os.environ["FLOPWATCH_KERNELS"] = str(KERNELS)
-    from data.records import Measurement
     from data.words import Profile
     from runners import workload
-    from runners.lines import Lines, Observer
+    from runners.lines import Lines
     from runners.orchestrate import Orchestrator
     from runners.plan import make_plan
     from runners.protocol import EFFORTS, Replication
@@ -40,7 +48,7 @@ def measure(
         seed=1,
         scratch=folder,
         numba_cache=folder / "numba",
-        observer=Observer(),
+        observer=observer or Observer(),
     )
     orchestrator.run()
     bad = [line for line in written if isinstance(line, Measurement) and line.status != "ok"]
@@ -87,6 +95,22 @@ def detected(lines: list, variant: str, count: int = 12) -> tuple[int, int]:
         for low, _ in intervals(values, count)
     ]
     return sum(found), len(found)
+
+
+def covers_its_median(lines: list, variant: str, count: int = 6) -> tuple[int, int]:
+    """Return how many intervals of a ratio hold its median over all processes, the best guess at the truth."""
+    found = [
+        low <= median(values) <= high
+        for values in log_ratios(lines, variant, "plain").values()
+        for low, high in intervals(values, count)
+    ]
+    return sum(found), len(found)
+
+
+def moved_by_the_filter(lines: list, variant: str) -> dict[str, float]:
+    """Return per case by how much the filter moves the typical ratio, as a share: it may not lean to a side."""
+    clean, all_ = (log_ratios(lines, variant, "plain", filtered=filtered) for filtered in (True, False))
+    return {case: math.expm1(median(clean[case]) - median(all_[case])) for case in clean}
 
 
 def single_process_coverage(lines: list) -> tuple[int, int]:
@@ -172,6 +196,12 @@ def report(lines: list) -> dict:
         "aa_half_width_6_median": median(half_widths),
         "plus_5_found_12": detected(lines, "plus-5"),
         "plus_2_found_12": detected(lines, "plus-2"),
+        "plus_5_median_covered_6": covers_its_median(lines, "plus-5"),
+        "plus_2_median_covered_6": covers_its_median(lines, "plus-2"),
+        "moved_by_the_filter": {
+            name: moved_by_the_filter(lines, name) for name in ("again", "plus-2", "plus-5")
+        },
+        "aa_ratio": {case: math.exp(median(values)) for case, values in paired.items()},
         "injected_ratio": {
             name: {
                 case: math.exp(median(values)) for case, values in log_ratios(lines, name, "plain").items()
@@ -195,9 +225,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=240)
     parser.add_argument("--out", type=Path)
+    parser.add_argument("--lines", type=Path, help="keep every sample here, to ask other questions later")
+    parser.add_argument(
+        "--read", type=Path, help="ask lines that an earlier call has kept, without measuring"
+    )
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        lines = measure(options.processes, Path(folder))
+    if options.read:
+        lines = [
+            msgspec.json.decode(line, type=Measurement) for line in options.read.read_bytes().splitlines()
+        ]
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            lines = measure(options.processes, Path(folder))
+    if options.lines:
+        options.lines.write_bytes(b"".join(msgspec.json.encode(line) + b"\n" for line in lines))
     text = json.dumps(report(lines), indent=1)
     sys.stdout.write(text + "\n")
     if options.out:

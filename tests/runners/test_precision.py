@@ -1,0 +1,93 @@
+"""When a case is done, and how many rounds a process takes."""
+
+import random
+
+import pytest
+
+from data.records import Samples
+from runners.precision import finished, rounds_per_process
+from runners.protocol import Replication
+from runners.rounds import Protocol
+from tests.data.test_summary import line
+
+RULE = Replication((8, 12), 0.97, precision=0.02, budget_s=120.0)
+
+
+def cells(factors, *, processes=8, spread=0.3, within=0.01, rounds=40, phase_s=1.0, seed=1):
+    """Lines of several variants: each process has a state that its variants share, each sample its own noise."""
+    rng = random.Random(seed)
+    found = {}
+    for process in range(processes):
+        state = rng.lognormvariate(0, spread)
+        for variant, factor in factors.items():
+            times = [round(1e6 * state * factor * rng.lognormvariate(0, within)) for _ in range(rounds)]
+            samples = Samples(times, 1, list(range(rounds)), [True] * rounds)
+            one = line(variant=variant, process=process, samples=samples)
+            one.attributes = {"prepare_s": 0.2, "load": {"elapsed_s": phase_s}}
+            found.setdefault(one.key, []).append(one)
+    return found
+
+
+BLOCKS = {process: process for process in range(60)}
+
+
+def test_ratios_decide_where_there_are_several_variants():
+    """Thirty percent between processes do not matter to a ratio of two that share them."""
+    lines = cells({"naive": 1.0, "blas": 0.2})
+    assert finished(lines, BLOCKS, RULE) == set(lines)
+
+
+def test_a_variant_alone_is_done_when_its_time_is_known():
+    """Without a partner the time itself must be known that well."""
+    assert finished(cells({"naive": 1.0}), BLOCKS, RULE) == set()
+    steady = cells({"naive": 1.0}, spread=0.002)
+    assert finished(steady, BLOCKS, RULE) == set(steady)
+
+
+def test_the_first_variant_stays_while_another_needs_it():
+    """A variant with layouts of its own goes on, and with it the one that it is compared to."""
+    lines = cells({"naive": 1.0, "blas": 0.2, "odd": 1.0})
+    rng = random.Random(2)
+    for key, members in lines.items():
+        if key[1] == "odd":
+            for member in members:
+                shift = rng.lognormvariate(0, 0.2)
+                member.samples.time_ns = [round(time * shift) for time in member.samples.time_ns]
+    assert {key[1] for key in finished(lines, BLOCKS, RULE)} == {"blas"}
+
+
+def test_a_spent_budget_ends_a_case():
+    """Two minutes a case are enough, whatever is known by then; both variants share the phases of a process."""
+    noisy = cells({"naive": 1.0, "blas": 1.0}, within=0.6, rounds=12, phase_s=14.0)
+    assert finished(noisy, BLOCKS, RULE) == set()
+    longer = cells({"naive": 1.0, "blas": 1.0}, within=0.6, rounds=12, phase_s=15.0)
+    assert finished(longer, BLOCKS, RULE) == set(longer)
+
+
+def test_too_few_processes_finish_nothing():
+    """A 97 % interval needs seven processes."""
+    assert finished(cells({"naive": 1.0, "blas": 1.0}, processes=6), BLOCKS, RULE) == set()
+
+
+def test_rounds_follow_the_costs_and_the_variances():
+    """The formula by hand: c₂/c₁ times the ratio of the variances, under the root."""
+    lines = cells({"naive": 1.0}, processes=40, spread=0.02, within=0.1, rounds=200, phase_s=1.0)
+    round_s, rest_s = 1e-3, 1.2 - 0.2
+    expected = (rest_s / round_s * (0.1 / 0.02) ** 2) ** 0.5
+    assert rounds_per_process(lines, Protocol()) == pytest.approx(expected, rel=0.35)
+
+
+def test_rounds_stay_within_their_limits():
+    """States that differ much between processes ask for the fewest rounds, none that differ for the most."""
+    protocol = Protocol()
+    assert rounds_per_process(cells({"naive": 1.0}, spread=1.0), protocol) == protocol.minimum_rounds
+    assert (
+        rounds_per_process(cells({"naive": 1.0}, spread=0.0, within=0.3, phase_s=30.0), protocol)
+        == protocol.maximum_rounds
+    )
+
+
+def test_rounds_are_not_guessed_from_too_few_processes():
+    """Four processes tell nothing of the variance between processes; a call timed once has no rounds."""
+    assert rounds_per_process(cells({"naive": 1.0}, processes=4), Protocol()) is None
+    assert rounds_per_process(cells({"naive": 1.0}, rounds=1), Protocol()) is None
