@@ -46,6 +46,7 @@ if __name__ == "__main__":
     _make_importable()
 
 from runners.clocks import Covariates, floor_ns, loop_ns, probe  # noqa: E402 - the package is importable only now
+from runners.memory import FirstCallMemory  # noqa: E402
 from runners.rounds import Protocol, Subject, run_rounds, sample, warm_up  # noqa: E402
 from runners.workload import (  # noqa: E402
     Backend,
@@ -93,6 +94,8 @@ class Prepared:
         self.answer: Answer = {"status": "ok"}
         #: the first call, where it took so long that it is the one sample of this process
         self.sampled: Subject | None = None
+        #: what the first call did to the memory of the process, in bytes
+        self.memory: dict[str, int] = {}
         backend = job.backend
         self.call = ready.call
         if type(backend).synchronize is not Backend.synchronize:
@@ -196,7 +199,9 @@ class Session:
         """Time the first call apart and check what it returned: no speed without a right answer."""
         try:
             subject = Subject(prepared.call, prepared.ready.before, filtered=False)
-            sample(subject, self.covariates, 0, probe())
+            memory, probe_ns = FirstCallMemory(), probe()
+            memory.of_first(lambda: sample(subject, self.covariates, 0, probe_ns))
+            prepared.memory = memory.increase
             (first_call_ns,), returned = subject.time_ns, subject.returned
             subject.returned = None
             if first_call_ns > _ONCE_NS and not prepared.job.backend.first_call_differs:
@@ -222,8 +227,8 @@ class Session:
                 f"error {check.max_absolute:.3g} (relative {check.max_relative:.3g}) "
                 f"exceeds the tolerance {check.tolerance:.3g}"
             )
-        if prepared.ready.attributes is not None:
-            answer["attributes"] = prepared.ready.attributes()
+        own = prepared.ready.attributes() if prepared.ready.attributes is not None else {}
+        answer["attributes"] = prepared.memory | own
         return answer
 
     def measure(self, request: dict[str, Any]) -> Answer:
