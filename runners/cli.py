@@ -20,6 +20,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "what on this machine would disturb or falsify a measurement, and the remedy",
     "run": "measure, print the results, write the run file and store it",
     "compare": "two runs: ratio, interval and verdict for each case",
+    "matrix": "the same cases in several environments, built by uv and measured side by side",
     "import": "take run files into the ledger",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
 }
