@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from data.compare import timed
-from data.errors import BadInput, NothingMeasured
+from data.errors import NothingMeasured
 from data.records import Skipped, uuid7
 from data.rundocument import RunDocument, read
 from data.summary import Key
@@ -88,12 +88,18 @@ def _prepare(recipe: Recipe, backend_names: set[str]) -> Arm:
 
 def _plan(wishes: Wishes) -> Plan:
     """Return what to measure: what the environments are compared by, without the limits of the machine."""
-    plan = make_plan(Profile(wishes.profile), wishes.cases, wishes.variants, wishes.backends, wishes.threads)
-    groups = {group: [cell for cell in cells if not cell.is_ceiling] for group, cells in plan.groups.items()}
-    groups = {group: cells for group, cells in groups.items() if cells}
-    if not groups:
-        raise BadInput("a matrix compares kernels, and only ceilings are left; name a case")
-    return Plan(groups, plan.skipped)
+    plan = make_plan(
+        Profile(wishes.profile),
+        wishes.cases,
+        wishes.variants,
+        wishes.backends,
+        wishes.threads,
+        beside_ceilings=False,
+    )
+    if not plan.groups:
+        reason = f"{plan.skipped[0].backend}: {plan.skipped[0].reason}" if plan.skipped else "no case is left"
+        raise NothingMeasured(f"nothing can be measured: {reason}")
+    return plan
 
 
 def measure_matrix(
@@ -162,7 +168,8 @@ def _measure(jobs: Sequence[Job], wishes: Wishes, observer: Observer) -> str:
     try:
         for job in jobs:
             job.begin()
-        stopped = _Conductor([job for job in jobs if job.plan.groups], observer).run()
+        able = [job for job in jobs if job.plan.groups]
+        stopped = _Conductor(able, observer).run() if able else "complete"
         for job in jobs:
             job.end(stopped)
     except KeyboardInterrupt:
@@ -201,9 +208,10 @@ class _Conductor:
         return "complete"
 
     def _block(self, block: int, left: Sequence[dict[Group, list[PlannedCell]]], total: int) -> None:
+        gate = None
         for job, groups in self._shuffled(list(zip(self._jobs, left, strict=True))):
             if groups:
-                job.orchestrator.open(block, groups)
+                gate = job.orchestrator.open(block, groups, gate)
         cases = {cell.case.id: None for groups in left for cells in groups.values() for cell in cells}
         for case in self._shuffled(list(cases)):
             self._observer.at(block, case)

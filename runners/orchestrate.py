@@ -278,9 +278,14 @@ class Orchestrator:
                     pass
             self.observer.progress(len(self.lines.done()), len(self.plan.cells) * self.replication.most)
 
-    def open(self, block: int, left: dict[Group, list[PlannedCell]]) -> None:
-        """Start the processes of a block, in a quiet moment where one can be had."""
-        gate = self._gate.wait(max(group.threads for group in left), [])
+    def open(
+        self, block: int, left: dict[Group, list[PlannedCell]], gate: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Start the processes of a block; wait for a quiet moment unless another run has done so for its own block.
+
+        Returns what was found while waiting.
+        """
+        gate = gate or self._gate.wait(max(group.threads for group in left), [])
         self._quiet = bool(gate["quiet"])
         spawned = {group: self._spawn(group) for group in left}
         for group, worker in spawned.items():
@@ -289,6 +294,7 @@ class Orchestrator:
             except Broken as error:
                 for cell in left[group]:
                     self._write_failure(cell, self.lines.processes, status_of(error), str(error))
+        return gate
 
     def turns(self, block: int, group: Group, cells: list[PlannedCell], pace: Pace) -> Iterator[None]:
         """Measure the cells of one case in the process of their group, pausing where another may have its turn.
