@@ -21,6 +21,8 @@ COMMANDS: dict[str, str] = {
     "run": "measure, print the results, write the run file and store it",
     "compare": "two runs: ratio, interval and verdict for each case",
     "matrix": "the same cases in several environments, built by uv and measured side by side",
+    "bisect": "find the version or commit between a good and a bad one where a case changed",
+    "reproduce": "measure a run again in its own environment, and say how close that came",
     "import": "take run files into the ledger",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
 }

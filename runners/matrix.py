@@ -5,6 +5,7 @@ few rounds in balanced random order, so that what the machine does meanwhile can
 """
 
 import contextlib
+import os
 import random
 import time
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ from runners.recipes import Recipe
 from runners.rounds import round_orders
 from runners.turns import Pace
 from runners.wishes import Wishes
+from runners.workload import kernels
 
 __all__ = ["Arm", "Matrix", "measure_matrix", "prepare"]
 
@@ -68,6 +70,7 @@ def prepare(recipes: Sequence[Recipe], wishes: Wishes, observer: Observer) -> li
 
     Raises NothingMeasured where none can be built.
     """
+    _know_kernels(recipes)
     names = {cell.variant.backend for cell in _plan(wishes).cells}
     observer.remark(f"preparing {len(recipes)} environments")
     arms = [_prepare(recipe, names) for recipe in recipes]
@@ -77,6 +80,17 @@ def prepare(recipes: Sequence[Recipe], wishes: Wishes, observer: Observer) -> li
         if arm.refused:
             observer.remark(f"{arm.recipe.name} cannot be built: {arm.refused}")
     return arms
+
+
+def _know_kernels(recipes: Sequence[Recipe]) -> None:
+    """Make the cases of kernel files known here as well, as the files are now: workers get those of their commits."""
+    files = {
+        str(recipe.kernels.path) for recipe in recipes if recipe.kernels and recipe.kernels.path.is_file()
+    }
+    known = [path for path in os.environ.get("FLOPWATCH_KERNELS", "").split(os.pathsep) if path]
+    if files - set(known):
+        os.environ["FLOPWATCH_KERNELS"] = os.pathsep.join([*known, *sorted(files - set(known))])
+        kernels.cache_clear()
 
 
 def _prepare(recipe: Recipe, backend_names: set[str]) -> Arm:
