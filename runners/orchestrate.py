@@ -23,7 +23,7 @@ from data.summary import Key
 from data.words import Status
 from runners.answers import culprits, disturbances, line_of, status_of, wish
 from runners.compiling import loops_to_compile
-from runners.lines import Lines, Observer
+from runners.lines import Lines, Observer, line_of
 from runners.machine import state
 from runners.plan import Group, Plan, PlannedCell
 from runners.precision import finished, rounds_per_process
