@@ -11,6 +11,8 @@ __all__ = ["add_newest", "count", "find_newest", "name_machines", "remove_runs",
 
 Cursor = duckdb.DuckDBPyConnection
 
+#: Environments side by side and repetitions of older runs are no new state of a machine.
+_MAKES_HISTORY = "coalesce(r.protocol ->> 'purpose', 'series') = 'series'"
 _NEWEST_FIRST = "PARTITION BY m.series ORDER BY r.started DESC, r.run_id DESC"
 
 
@@ -79,7 +81,7 @@ def add_newest(cursor: Cursor, first: int) -> None:
     """Let the runs from number ``first`` on take their place among the newest rows."""
     cursor.execute(
         "CREATE OR REPLACE TEMP TABLE candidate AS SELECT m.* FROM measurement AS m JOIN run AS r USING (run) "
-        f"WHERE m.run >= ? AND NOT m.withdrawn QUALIFY row_number() OVER ({_NEWEST_FIRST}) = 1",
+        f"WHERE m.run >= ? AND NOT m.withdrawn AND {_MAKES_HISTORY} QUALIFY row_number() OVER ({_NEWEST_FIRST}) = 1",
         [first],
     ).fetchall()
     cursor.execute(
@@ -97,7 +99,7 @@ def find_newest(cursor: Cursor, series: set[int]) -> None:
     cursor.execute("DELETE FROM newest WHERE series IN (SELECT unnest(?))", [list(series)]).fetchall()
     cursor.execute(
         "INSERT INTO newest SELECT m.* FROM measurement AS m JOIN run AS r USING (run) "
-        "WHERE m.series IN (SELECT unnest(?)) AND NOT m.withdrawn "
+        f"WHERE m.series IN (SELECT unnest(?)) AND NOT m.withdrawn AND {_MAKES_HISTORY} "
         f"QUALIFY row_number() OVER ({_NEWEST_FIRST}) = 1",
         [list(series)],
     ).fetchall()

@@ -1,14 +1,13 @@
-"""What is asked of a worker about a cell, and the line of the run file that its answer becomes."""
+"""What is asked of a worker about a cell, and what is made of an answer that did not come or came with others about."""
 
 from typing import Any
 
-from data.records import Ceiling, Error, Measurement, Samples, Work
 from data.words import Status
 from runners.plan import PlannedCell
 from runners.process import WorkerTimeout
 from runners.quiet import is_quiet
 
-__all__ = ["culprits", "disturbances", "line_of", "status_of", "wish"]
+__all__ = ["culprits", "disturbances", "status_of", "wish"]
 
 #: A call that takes longer is checked after its timing, not by a call of its own before.
 _CHECK_LATER_NS = 2_000_000_000
@@ -24,39 +23,6 @@ def wish(index: int, cell: PlannedCell, known_ns: int | None = None) -> dict[str
         "known_ns": known_ns,
         "check_later": (known_ns or 0) > _CHECK_LATER_NS,
     }
-
-
-def line_of(
-    cell: PlannedCell, index: int, answer: dict[str, Any], covariates: dict[str, Any]
-) -> Measurement | Ceiling:
-    """Return the line of a cell for the answer of process ``index``."""
-    kind = Ceiling if cell.is_ceiling else Measurement
-    case, variant, condition, backend, device, threads = cell.key
-    work = cell.case.work
-    status = Status(answer["status"])
-    return kind(
-        case=case,
-        kernel=cell.case.kernel,
-        variant=variant,
-        condition=condition,
-        backend=backend,
-        device=device,
-        threads=threads,
-        status=status,
-        reason=str(answer.get("reason", "")),
-        process=index,
-        work=Work(work.version, work.flop, work.bytes, work.elements, work.tokens),
-        unit=cell.case.unit,
-        bound=cell.variant.bound or cell.case.bound,
-        footprint_bytes=cell.case.footprint_bytes,
-        store=cell.variant.store,
-        first_call_ns=answer.get("first_call_ns") if status == Status.OK else None,
-        samples=Samples(**answer["samples"]) if "samples" in answer else None,
-        twin=Samples(**answer["twin"]) if answer.get("twin") else None,
-        error=Error(**answer["error"]) if "error" in answer else None,
-        flags=list(answer.get("flags", [])),
-        attributes=answer.get("attributes", {}) | covariates,
-    )
 
 
 def disturbances(load: dict[str, float], threads: int, quiet: bool) -> list[str]:

@@ -21,7 +21,7 @@ from data.records import Note, Process
 from data.runfile import now
 from data.summary import Key
 from data.words import Status
-from runners.answers import culprits, disturbances, line_of, status_of, wish
+from runners.answers import culprits, disturbances, status_of, wish
 from runners.compiling import loops_to_compile
 from runners.lines import Lines, Observer, line_of
 from runners.machine import state
