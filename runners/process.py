@@ -144,7 +144,8 @@ class Worker:
             "scratch": str(scratch),
             "protocol": protocol,
         }
-        self._send(settings)
+        with contextlib.suppress(WorkerDied):  # whoever waits for it to be ready is told why it is not
+            self._send(settings)
 
     def _drain_errors(self) -> None:
         assert self._process.stderr is not None

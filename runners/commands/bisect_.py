@@ -29,7 +29,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def main(options: argparse.Namespace) -> int:
     """Find where a case changed, and print the steps that showed it."""
     from data.errors import BadInput
-    from runners.bisect import bisect, points
+    from runners.bisection import bisect, points
     from runners.printing import Screen
 
     if not options.case:
