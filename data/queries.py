@@ -120,7 +120,7 @@ def reproductions(index: Index, run_id: str) -> list[Row]:
     """Every attempt to measure a run again, or that the run itself was, the newest first."""
     return index.query(
         "FROM reproductions WHERE original_run_id = $run_id OR run_id = $run_id "
-        f"ORDER BY started DESC, {_READING_ORDER}",
+        "ORDER BY started DESC, case_id, threads, variant, condition, backend, device",
         {"run_id": run_id},
     )
 

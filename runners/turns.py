@@ -6,7 +6,6 @@ fraction of a second from round 5 of the other, and what the machine does meanwh
 """
 
 import math
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -17,8 +16,6 @@ from runners.rounds import Protocol
 
 __all__ = ["Pace", "joined", "protocol_of_turn"]
 
-#: A turn that takes longer than this is not repeated: the case is too slow to be cut into turns.
-_LONG_TURN_S = 1.0
 #: Rounds are numbered from a multiple of this in each turn.
 _ROUNDS = 1000
 _COLUMNS = ("time_ns", "clean", "cpu_ns", "switches", "probe_ns")
@@ -34,7 +31,6 @@ class Pace:
     most: int = 1
     rounds: int | None = None
     batches: dict[tuple[str, str, str], int] = field(default_factory=dict)
-    _began: float = 0.0
 
     def turns(self) -> Iterator[int]:
         """Count the turns of one process; there may turn out to be fewer than meant."""
@@ -45,7 +41,6 @@ class Pace:
 
     def request(self, turn: int, cells: Sequence[PlannedCell], rounds: int | None) -> dict[str, Any]:
         """Return what the worker is told of this turn; ``rounds`` is how many its process should take in all."""
-        self._began = time.monotonic()
         if rounds is not None:
             rounds = math.ceil(rounds / self.most)
         batches = [self.batches.get(_name(cell)) for cell in cells]
@@ -53,8 +48,8 @@ class Pace:
 
     def learn(self, answer: dict[str, Any], cells: Sequence[PlannedCell]) -> None:
         """Keep for the others what the first process chose."""
-        if time.monotonic() - self._began > _LONG_TURN_S:
-            self.most = 1
+        if any(len(one["samples"]["time_ns"]) == 1 for one in answer["variants"] if "samples" in one):
+            self.most = 1  # a call of seconds is made once in a process, and cannot be cut into turns
         self.rounds = self.rounds or answer["rounds"] or None
         for one in answer["variants"]:
             if "samples" in one:

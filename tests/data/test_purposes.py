@@ -25,7 +25,7 @@ def write(folder: Path, *, notes: tuple[Note, ...] = (), **options: object) -> P
     return path
 
 
-def repeat(folder: Path, original: Path, **options: object) -> Path:
+def repeat(folder: Path, original: Path, started: str = AT, **options: object) -> Path:
     """Write a repetition of a run with its verdicts, as ``flopwatch reproduce`` does."""
     document = read(original)
     found = judge_reproduction(document, read(write(folder, **options)))
@@ -41,11 +41,11 @@ def repeat(folder: Path, original: Path, **options: object) -> Path:
         },
     )
     protocol = {"purpose": "reproduction", "reproduces": {"run": document.run.id}}
-    return write(folder, notes=(note,), started=AT, protocol=protocol, **options)
+    return write(folder, notes=(note,), started=started, protocol=protocol, **options)
 
 
 def test_the_board_knows_its_share_of_reproduced_results(home: Path, tmp_path: Path) -> None:
-    """Of three results two of which are slower the second time, one came out again; the newest verdict counts."""
+    """One of three results comes out again, then none of them: the newest verdict counts, machine by machine."""
     from data.index import record
 
     original = write(tmp_path)
@@ -58,7 +58,12 @@ def test_the_board_knows_its_share_of_reproduced_results(home: Path, tmp_path: P
             (3, 0, 0.0),
         ]
     record(repeat(tmp_path, original, cells=1))
-    record(repeat(tmp_path, original, cells=3, time_ns=1.3e6))
+    with Index.open() as index:
+        assert [(row["measured_again"], row["reproduced"]) for row in queries.reproduced(index)] == [
+            (1, 1)
+        ] * 2
+        assert queries.reproduced(index)[0]["share"] == pytest.approx(1 / 3)
+    record(repeat(tmp_path, original, started="2026-11-24T10:00:00.000000Z", cells=3, time_ns=1.3e6))
     with Index.open() as index:
         overall, machine = queries.reproduced(index)
         assert (overall["machine_id"], machine["machine"]) == (None, "testbox")
@@ -68,7 +73,7 @@ def test_the_board_knows_its_share_of_reproduced_results(home: Path, tmp_path: P
         assert ("matmul/1", "not reproduced") in kinds
         assert ("matmul/1", "not comparable") in kinds  # the first repetition had one case only
         assert overall["results"] == machine["results"] == 3
-        assert overall["measured_again"] == 3
+        assert (overall["measured_again"], overall["reproduced"], overall["share"]) == (3, 0, 0.0)
         assert all(row["predicted"] is not None for row in rows if row["verdict"] != "not comparable")
 
 

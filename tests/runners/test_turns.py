@@ -41,14 +41,11 @@ def test_one_process_alone_is_asked_as_before():
     assert Pace(4).request(0, [_cell("a")], 42)["rounds"] == 11
 
 
-def test_a_slow_case_is_not_cut_into_turns(monkeypatch):
-    """Where a turn takes longer than a second, everybody has one turn."""
-    moments = iter([0.0, 1.5])
-    monkeypatch.setattr("runners.turns.time.monotonic", lambda: next(moments))
+def test_a_call_of_seconds_is_made_once():
+    """A variant with a single sample cannot be cut into turns, so everybody has one."""
     pace, cells = Pace(4), [_cell("a")]
-    pace.request(0, cells, None)
-    pace.learn(_answer([1]), cells)
-    assert pace.most == 1
+    pace.learn(_answer([3_000_000_000], rounds=0), cells)
+    assert (pace.most, pace.rounds) == (1, None)
 
 
 def test_turns_become_one_answer_with_rounds_that_pair():
