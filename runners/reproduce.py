@@ -181,7 +181,6 @@ def _place(
 
 
 def _measure(job: Job, original: RunDocument, keys: Sequence[Key] | None) -> tuple[str, Reproduction]:
-    stopped = "interrupted"
     try:
         job.begin()
         stopped = job.orchestrator.run()
@@ -189,6 +188,9 @@ def _measure(job: Job, original: RunDocument, keys: Sequence[Key] | None) -> tup
         _note(job, original, found)
         job.end(stopped)
         return stopped, found
+    except KeyboardInterrupt:
+        job.observer.remark(f"interrupted; what was measured is kept at {job.path}")
+        raise
     finally:
         job.close()
 
