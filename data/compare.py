@@ -6,7 +6,7 @@ Every comparison is new/old over processes, with the Hettmansperger-Sheather int
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from data.estimate import MARGIN, Comparison, paired_log_ratio, process_log_time, ratio
+from data.estimate import MARGIN, Comparison, Timings, paired_log_ratio, process_log_time, ratio
 from data.records import Process
 from data.summary import Document, Key, Measured, merge
 from data.words import Status
@@ -36,7 +36,7 @@ def _timed(lines: Iterable[Measured]) -> list[Measured]:
 
 
 def _log_times(lines: Sequence[Measured]) -> list[float]:
-    return [process_log_time(line.samples) for line in lines if line.samples is not None]
+    return Timings([line.samples for line in lines if line.samples is not None]).log_times()
 
 
 def compare_runs(

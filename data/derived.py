@@ -7,7 +7,15 @@ import duckdb
 
 from data.entries import Record, Reinstatement, Withdrawal
 
-__all__ = ["add_newest", "count", "find_newest", "name_machines", "remove_runs", "withdraw"]
+__all__ = [
+    "add_newest",
+    "count",
+    "find_newest",
+    "name_machines",
+    "remove_runs",
+    "trim_samples",
+    "withdraw",
+]
 
 Cursor = duckdb.DuckDBPyConnection
 
@@ -113,3 +121,19 @@ def count(cursor: Cursor, first: int, others: Sequence[int] = ()) -> None:
         "WHERE r.run >= ? OR r.run IN (SELECT unnest(?::INTEGER[])) GROUP BY r.run) AS c WHERE run.run = c.run",
         [first, list(others)],
     ).fetchall()
+
+
+def trim_samples(cursor: Cursor, limit_bytes: int) -> bool:
+    """Remove the samples of older runs once those held come from a quarter more bytes of run files than allowed."""
+    held = cursor.execute(
+        "SELECT r.run, sum(e.size_bytes) OVER (ORDER BY e.received DESC, e.sha256)::BIGINT FROM run AS r "
+        "JOIN entry AS e USING (sha256) WHERE r.samples_indexed"
+    ).fetchall()
+    if max([total for _, total in held], default=0) <= limit_bytes * 1.25:
+        return False
+    runs = [run for run, total in held if total > limit_bytes]
+    cursor.execute("DELETE FROM sample WHERE run IN (SELECT unnest(?))", [runs]).fetchall()
+    cursor.execute(
+        "UPDATE run SET samples_indexed = false WHERE run IN (SELECT unnest(?))", [runs]
+    ).fetchall()
+    return True

@@ -9,11 +9,15 @@ from data.ingest import Arrival, take
 from data.ledger import Entry, Ledger
 from data.store import Store
 
-__all__ = ["follow"]
+__all__ = ["SAMPLED_BYTES", "follow"]
 
 #: Memory for a batch is a few times its size.  Larger ones are written faster, smaller ones overlap better.
 _BATCH_BYTES = 32 << 20
 _BATCH_ENTRIES = 2000
+
+#: The index holds the raw samples of the newest run files up to this size together; all others stay in the ledger,
+#: where those who ask find them.  This bounds the index, and the time to copy it.
+SAMPLED_BYTES = 512 << 20
 
 
 def follow(
@@ -31,12 +35,15 @@ def follow(
     before = store.setting("cursor")
     found, cursor = ledger.follow(before)
     new = store.unknown(found, retry=retry)
+    newest = _within(new, SAMPLED_BYTES)
     done = 0
     with _no_collections():
-        for arrivals in _read_ahead(list(_batches(new)), ledger):
+        for arrivals in _read_ahead(list(_batches(new)), ledger, newest):
             store.ingest(arrivals, ledger)
             done += len(arrivals)
             progress(done, len(new))
+    if done:
+        store.trim(SAMPLED_BYTES)
     if cursor != before:
         store.remember("cursor", cursor)
     return done
@@ -54,23 +61,36 @@ def _no_collections() -> Iterator[None]:
             gc.enable()
 
 
-def _read_ahead(batches: Sequence[Sequence[Entry]], ledger: Ledger) -> Iterator[list[Arrival]]:
+def _within(entries: Sequence[Entry], limit_bytes: int) -> set[str]:
+    """Return the digests of the newest entries that have so many bytes together."""
+    newest: set[str] = set()
+    for entry in reversed(entries):
+        limit_bytes -= entry.size_bytes
+        if limit_bytes < 0:
+            break
+        newest.add(entry.sha256)
+    return newest
+
+
+def _read_ahead(
+    batches: Sequence[Sequence[Entry]], ledger: Ledger, sampled: set[str]
+) -> Iterator[list[Arrival]]:
     """Read the next batch while the caller works on the last: DuckDB leaves the interpreter free meanwhile."""
+
+    def take_all(batch: Sequence[Entry]) -> list[Arrival]:
+        return [take(entry, ledger, samples=entry.sha256 in sampled) for entry in batch]
+
     if len(batches) == 1:
-        yield _take_all(batches[0], ledger)
+        yield take_all(batches[0])
         return
     with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
         ahead: Future[list[Arrival]] | None = None
         for batch in batches:
-            last, ahead = ahead, reader.submit(_take_all, batch, ledger)
+            last, ahead = ahead, reader.submit(take_all, batch)
             if last:
                 yield last.result()
         if ahead:
             yield ahead.result()
-
-
-def _take_all(batch: Sequence[Entry], ledger: Ledger) -> list[Arrival]:
-    return [take(entry, ledger) for entry in batch]
 
 
 def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:

@@ -29,13 +29,14 @@ Cursor = duckdb.DuckDBPyConnection
 class Arrival:
     """An entry that was read: a run with its summaries, a statement, or what is wrong with it.
 
-    ``document`` is without its measured lines, which the summaries stand for; ``sampled`` counts those with samples.
+    ``document`` is without its measured lines, which the summaries stand for; ``sampled`` counts those with samples,
+    or is None if the samples shall stay in the ledger.
     """
 
     entry: Entry
     document: RunDocument | None = None
     summaries: Sequence[Summary] = ()
-    sampled: int = 0
+    sampled: int | None = 0
     statement: Record | None = None
     state: str = APPLIED
     message: str | None = None
@@ -54,14 +55,17 @@ class Arrival:
         return (complete, self.entry.size_bytes, self.entry.sha256)
 
 
-def take(entry: Entry, ledger: Ledger) -> Arrival:
-    """Read an entry; what cannot be used is refused with the reason, and stops nothing else."""
+def take(entry: Entry, ledger: Ledger, *, samples: bool = True) -> Arrival:
+    """Read an entry, with or without its raw samples for the index.
+
+    What cannot be used is refused with the reason, and stops nothing else.
+    """
     try:
         content = ledger.read(entry.sha256)
         if entry.kind != RUN:
             return Arrival(entry, statement=decode(content))
         document = read_times(content)
-        sampled = sum(1 for line in document.lines if line.samples)
+        sampled = len([line for line in document.lines if line.samples]) if samples else None
         return Arrival(entry, replace(document, lines=[]), summarise(document), sampled)
     except FlopwatchError as error:
         return Arrival(entry, state=REFUSED, message=str(error))

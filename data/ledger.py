@@ -6,7 +6,6 @@ only append.
 
 import hashlib
 import re
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -49,8 +48,8 @@ class Ledger(Protocol):
     def read(self, sha256: str) -> bytes:
         """Return the content of an entry; raises NotFound, or StorageError where it is damaged."""
 
-    def file(self, sha256: str) -> AbstractContextManager[Path]:
-        """Lend the content as a file that must not be changed."""
+    def path(self, sha256: str) -> Path | None:
+        """Return the file that an entry is, where it is one: it must not be changed."""
 
     def follow(self, cursor: str = "") -> tuple[list[Entry], str]:
         """Return what was appended since ``cursor``, and the next cursor; some may be returned again.

@@ -88,7 +88,7 @@ def rebuild(progress: Progress = _silent, wait_s: float = WAIT_S) -> dict[str, A
             )
         try:
             _remove(fresh)
-            with Store(fresh) as store:
+            with Store(fresh, bulk=True) as store:
                 entries = follow(store, ledger, progress=progress)
                 store.checkpoint()
             _remove_log(database)

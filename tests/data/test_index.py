@@ -14,9 +14,10 @@ from typing import IO
 import pytest
 
 from data import entries, places, queries, snapshots
+from data.checks import check_index
 from data.errors import Conflict, IndexOwned, NotFound, RunFileError, StorageError
 from data.index import Index, record
-from data.ledger import RUN, open_ledger
+from data.ledger import RUN, Ledger, open_ledger
 from data.owner import Ownership
 from data.receipts import Receipt, record_in_ledger
 from data.records import uuid7
@@ -352,3 +353,30 @@ def test_recording_uses_the_ledger_of_the_environment(
     held.close()
     with Index.open() as index:
         assert queries.run_file(index, receipt.run) == (tmp_path / "a.run.jsonl").read_bytes()
+
+
+def test_samples_of_older_runs_are_left_to_the_ledger(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond a size the index holds the raw samples of the newest runs only, and finds the others all the same."""
+    contents = [run_bytes(tmp_path, seed=seed, started=f"2026-11-2{seed}T10:00:00Z") for seed in range(6)]
+    for content in contents[:3]:
+        ledger.append("run", content)
+    monkeypatch.setattr("data.follow.SAMPLED_BYTES", int(2.5 * len(contents[0])))
+    with Index.open(tmp_path / "index.duckdb", ledger) as index:
+        sampled = "SELECT samples_indexed FROM run ORDER BY started"
+        assert [row["samples_indexed"] for row in index.query(sampled)] == [False, True, True]
+        for content in contents[3:]:
+            ledger.append("run", content)
+            index.sync()
+        assert [row["samples_indexed"] for row in index.query(sampled)].count(True) in (2, 3)
+        assert index.query(sampled)[-1]["samples_indexed"]
+        held = index.query(
+            "SELECT b.*, samples_indexed FROM board AS b JOIN run USING (run_id) WHERE samples > 0 "
+            "ORDER BY samples_indexed"
+        )
+        of_ledger = queries.samples(index, held[0]["measurement_id"])
+        of_index = queries.samples(index, held[-1]["measurement_id"])
+        assert [set(row) for row in of_ledger] == [set(row) for row in of_index]
+        assert sum(len(row["time_ns"]) for row in of_ledger) == held[0]["samples"]
+        assert check_index(index, ledger.follow()[0]) == []

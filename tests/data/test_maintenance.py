@@ -83,10 +83,11 @@ def test_damage_to_the_ledger_is_found(tmp_path: Path) -> None:
     _fill(tmp_path)
     ledger = open_ledger(places.ledger())
     changed, lost, *_ = (entry.sha256 for entry in ledger.follow()[0] if entry.kind == RUN)
-    with ledger.file(changed) as path:
-        path.write_bytes(path.read_bytes().replace(b"testbox", b"testbux"))
-    with ledger.file(lost) as path:
-        path.unlink()
+    changed_path, lost_path = ledger.path(changed), ledger.path(lost)
+    assert changed_path is not None
+    assert lost_path is not None
+    changed_path.write_bytes(changed_path.read_bytes().replace(b"testbox", b"testbux"))
+    lost_path.unlink()
     findings = " ".join(maintenance.check()["findings"])
     assert f"entry {changed} (run)" in findings
     assert "damaged" in findings
