@@ -19,7 +19,11 @@ __all__ = [
 
 Cursor = duckdb.DuckDBPyConnection
 
-_NEWEST_FIRST = "PARTITION BY m.series ORDER BY r.started DESC, r.run_id DESC"
+#: The newest measurement of each series among those that fulfil a condition; wide rows are read last, and only these.
+_NEWEST = (
+    "SELECT * FROM measurement WHERE (series, run) IN (SELECT series, arg_max(run, (r.started, r.run_id)) "
+    "FROM measurement AS m JOIN run AS r USING (run) WHERE NOT m.withdrawn AND {condition} GROUP BY series)"
+)
 
 
 def remove_runs(cursor: Cursor, runs: Sequence[int]) -> set[int]:
@@ -86,9 +90,8 @@ def _mark(cursor: Cursor, numbers: list[int]) -> None:
 def add_newest(cursor: Cursor, first: int) -> None:
     """Let the runs from number ``first`` on take their place among the newest rows."""
     cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE candidate AS SELECT m.* FROM measurement AS m JOIN run AS r USING (run) "
-        f"WHERE m.run >= ? AND NOT m.withdrawn QUALIFY row_number() OVER ({_NEWEST_FIRST}) = 1",
-        [first],
+        f"CREATE OR REPLACE TEMP TABLE candidate AS {_NEWEST.format(condition='run >= $first')} AND run >= $first",
+        {"first": first},
     ).fetchall()
     cursor.execute(
         "DELETE FROM candidate AS c USING newest AS n, run AS a, run AS b WHERE n.series = c.series "
@@ -104,9 +107,7 @@ def find_newest(cursor: Cursor, series: set[int]) -> None:
         return
     cursor.execute("DELETE FROM newest WHERE series IN (SELECT unnest(?))", [list(series)]).fetchall()
     cursor.execute(
-        "INSERT INTO newest SELECT m.* FROM measurement AS m JOIN run AS r USING (run) "
-        "WHERE m.series IN (SELECT unnest(?)) AND NOT m.withdrawn "
-        f"QUALIFY row_number() OVER ({_NEWEST_FIRST}) = 1",
+        f"INSERT INTO newest {_NEWEST.format(condition='series IN (SELECT unnest(?))')}",
         [list(series)],
     ).fetchall()
 

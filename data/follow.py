@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
@@ -12,12 +13,13 @@ from data.store import Store
 __all__ = ["SAMPLED_BYTES", "follow"]
 
 #: Memory for a batch is a few times its size.  Larger ones are written faster, smaller ones overlap better.
-_BATCH_BYTES = 32 << 20
+_BATCH_BYTES = 16 << 20
 _BATCH_ENTRIES = 2000
+_TURN_S = 0.0002
 
 #: The index holds the raw samples of the newest run files up to this size together; all others stay in the ledger,
 #: where those who ask find them.  This bounds the index, and the time to copy it.
-SAMPLED_BYTES = 512 << 20
+SAMPLED_BYTES = 64 << 20
 
 
 def follow(
@@ -37,7 +39,7 @@ def follow(
     new = store.unknown(found, retry=retry)
     newest = _within(new, SAMPLED_BYTES)
     done = 0
-    with _no_collections():
+    with _undisturbed():
         for arrivals in _read_ahead(list(_batches(new)), ledger, newest):
             store.ingest(arrivals, ledger)
             done += len(arrivals)
@@ -50,13 +52,18 @@ def follow(
 
 
 @contextlib.contextmanager
-def _no_collections() -> Iterator[None]:
-    """Leave the search for cycles until later: reading makes millions of lists and no cycle."""
-    enabled = gc.isenabled()
+def _undisturbed() -> Iterator[None]:
+    """Leave the search for cycles until later: reading makes millions of lists and no cycle.
+
+    And let the two threads take turns quickly: each answer of DuckDB waits for the thread that reads.
+    """
+    enabled, interval_s = gc.isenabled(), sys.getswitchinterval()
     gc.disable()
+    sys.setswitchinterval(_TURN_S)
     try:
         yield
     finally:
+        sys.setswitchinterval(interval_s)
         if enabled:
             gc.enable()
 

@@ -208,7 +208,13 @@ def _aware(row: tuple[Any, ...], positions: Sequence[int]) -> tuple[Any, ...]:
 
 def _connect_bulk(path: Path) -> duckdb.DuckDBPyConnection:
     """Open a file without a write-ahead log; one processor is left to whoever reads the ledger meanwhile."""
-    connection = _connect(Path(":memory:"), False, threads=max(1, (os.cpu_count() or 1) - 1))
+    connection = _connect(
+        Path(":memory:"),
+        False,
+        threads=max(1, (os.cpu_count() or 1) - 1),
+        checkpoint_threshold="256MB",
+        auto_checkpoint_skip_wal_threshold=1 << 28,
+    )
     name = str(path).replace("'", "''")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -220,7 +226,7 @@ def _connect_bulk(path: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _connect(path: Path, read_only: bool, **settings: int) -> duckdb.DuckDBPyConnection:
+def _connect(path: Path, read_only: bool, **settings: int | str) -> duckdb.DuckDBPyConnection:
     try:
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)
