@@ -2,20 +2,28 @@
 
 import contextlib
 import gc
+import multiprocessing
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 from data.ingest import Arrival, take
-from data.ledger import Entry, Ledger
+from data.ledger import Entry, Ledger, open_ledger
 from data.store import Store
 
 __all__ = ["SAMPLED_BYTES", "follow"]
 
 #: Memory for a batch is a few times its size.  Larger ones are written faster, smaller ones overlap better.
-_BATCH_BYTES = 16 << 20
+_BATCH_BYTES = 32 << 20
 _BATCH_ENTRIES = 2000
 _TURN_S = 0.0002
+#: So many entries are one task for a reading process; with less to read than this, starting them takes longer.
+_PIECE = 4
+_WORTH_PROCESSES_BYTES = 64 << 20
+
+_Read = Callable[[Sequence[Entry], set[str]], Future[list[Arrival]]]
 
 #: The index holds the raw samples of the newest run files up to this size together; all others stay in the ledger,
 #: where those who ask find them.  This bounds the index, and the time to copy it.
@@ -27,20 +35,23 @@ def follow(
     ledger: Ledger,
     *,
     retry: bool = False,
+    parallel: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
     """Index what the ledger got since the last time; return how many entries were new.
 
-    With ``retry``, entries that were refused before are read again.  ``progress`` is told how many are done, and of
-    how many.  Raises StorageError where ledger or index fail; what was indexed until then stays.
+    With ``retry``, entries that were refused before are read again.  With ``parallel``, much is read by several
+    processes.  ``progress`` is told how many are done, and of how many.  Raises StorageError where ledger or index
+    fail; what was indexed until then stays.
     """
     before = store.setting("cursor")
     found, cursor = ledger.follow(before)
     new = store.unknown(found, retry=retry)
     newest = _within(new, SAMPLED_BYTES)
+    parallel = parallel and sum(entry.size_bytes for entry in new) > _WORTH_PROCESSES_BYTES
     done = 0
-    with _undisturbed():
-        for arrivals in _read_ahead(list(_batches(new)), ledger, newest):
+    with _undisturbed(), _reading(ledger, parallel) as read:
+        for arrivals in _read_ahead(list(_batches(new)), newest, read):
             store.ingest(arrivals, ledger)
             done += len(arrivals)
             progress(done, len(new))
@@ -49,6 +60,46 @@ def follow(
     if cursor != before:
         store.remember("cursor", cursor)
     return done
+
+
+@contextlib.contextmanager
+def _reading(ledger: Ledger, parallel: bool) -> Iterator[_Read]:
+    """Lend a function that begins to read entries, in a thread or in several processes."""
+    if not parallel:
+        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
+            yield lambda entries, sampled: thread.submit(_take, ledger, entries, sampled)
+        return
+    processes = ProcessPoolExecutor(
+        mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(ledger.address,)
+    )
+    with processes:
+        yield lambda entries, sampled: processes.submit(_take_here, entries, sampled)
+
+
+#: The ledger of a reading process.
+_here: list[Ledger] = []
+
+
+def _begin(address: str) -> None:
+    gc.disable()
+    _here.append(open_ledger(address))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this reading process when the one that it reads for was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _take_here(entries: Sequence[Entry], sampled: set[str]) -> list[Arrival]:
+    return _take(_here[0], entries, sampled)
+
+
+def _take(ledger: Ledger, entries: Sequence[Entry], sampled: set[str]) -> list[Arrival]:
+    return [take(entry, ledger, samples=entry.sha256 in sampled) for entry in entries]
 
 
 @contextlib.contextmanager
@@ -80,24 +131,21 @@ def _within(entries: Sequence[Entry], limit_bytes: int) -> set[str]:
 
 
 def _read_ahead(
-    batches: Sequence[Sequence[Entry]], ledger: Ledger, sampled: set[str]
+    batches: Sequence[Sequence[Entry]], sampled: set[str], read: _Read
 ) -> Iterator[list[Arrival]]:
-    """Read the next batch while the caller works on the last: DuckDB leaves the interpreter free meanwhile."""
+    """Read the next batch while the caller works on the last."""
 
-    def take_all(batch: Sequence[Entry]) -> list[Arrival]:
-        return [take(entry, ledger, samples=entry.sha256 in sampled) for entry in batch]
+    def begin(batch: Sequence[Entry]) -> list[Future[list[Arrival]]]:
+        names = {entry.sha256 for entry in batch} & sampled
+        return [read(batch[at : at + _PIECE], names) for at in range(0, len(batch), _PIECE)]
 
-    if len(batches) == 1:
-        yield take_all(batches[0])
-        return
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
-        ahead: Future[list[Arrival]] | None = None
-        for batch in batches:
-            last, ahead = ahead, reader.submit(take_all, batch)
-            if last:
-                yield last.result()
-        if ahead:
-            yield ahead.result()
+    ahead: list[Future[list[Arrival]]] = []
+    for batch in batches:
+        last, ahead = ahead, begin(batch)
+        if last:
+            yield [arrival for part in last for arrival in part.result()]
+    if ahead:
+        yield [arrival for part in ahead for arrival in part.result()]
 
 
 def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:

@@ -36,6 +36,10 @@ class Ledger(Protocol):
     def name(self) -> str:
         """Where it is, for people; never with a password."""
 
+    @property
+    def address(self) -> str:
+        """What :func:`open_ledger` opens it by, password included: not for people."""
+
     def append(self, kind: str, content: bytes, received: datetime | None = None) -> Entry:
         """Store ``content`` durably and return its entry; what is held already is not stored again.
 

@@ -3,7 +3,7 @@
 # ruff: noqa: S608 - names of tables and columns are constants of this module
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from pathlib import Path
@@ -21,7 +21,7 @@ from data.records import Run
 from data.rundocument import KINDS, RunDocument
 from data.summary import Key, Summary
 
-__all__ = ["insert_runs", "insert_statements", "measurement_id", "series_id"]
+__all__ = ["insert_runs", "insert_statements", "measurement_id", "measurement_rows", "series_id"]
 
 Cursor = duckdb.DuckDBPyConnection
 
@@ -50,14 +50,14 @@ _SAMPLE_COLUMNS = {
 
 
 class Loaded(NamedTuple):
-    """A run to insert: its entry, the file without measured lines, their summaries.
+    """A run to insert: its entry, the file without measured lines, their rows (see :func:`measurement_rows`).
 
     ``sampled`` is how many lines have samples, or None if those stay in the ledger.
     """
 
     entry: Entry
     document: RunDocument
-    summaries: Sequence[Summary]
+    rows: Sequence[tuple[Any, ...]]
     sampled: int | None
 
 
@@ -188,7 +188,7 @@ def _insert_measurements(cursor: Cursor, numbered: Sequence[Numbered]) -> None:
         f"SELECT run, series_id, machine_id, {', '.join(_CELL)}, measurement_id, {', '.join(_FIELDS)}, attributes "
         "FROM measurement CROSS JOIN series LIMIT 0"
     ).fetchall()
-    _append(cursor, "staged", [row for number, one in numbered for row in _staged(number, one)])
+    _append(cursor, "staged", [(number, *row) for number, one in numbered for row in one.rows])
     cursor.execute(
         "INSERT INTO series SELECT (SELECT coalesce(max(series), 0) FROM series) + row_number() OVER (), * FROM ("
         "SELECT series_id, min(machine_id), min(kernel), min(case_id), min(variant), min(condition), min(backend), "
@@ -203,15 +203,20 @@ def _insert_measurements(cursor: Cursor, numbered: Sequence[Numbered]) -> None:
     ).fetchall()
 
 
-def _staged(number: int, loaded: Loaded) -> Iterator[tuple[Any, ...]]:
-    run_id, machine_id = loaded.document.run.id, loaded.document.run.machine.id
-    for row in loaded.summaries:
-        key = row.key
-        yield (
-            *(number, series_id(machine_id, key), machine_id, row.kernel, *key, measurement_id(run_id, key)),
-            *_fields_of(row),
-            _json(row.attributes),
+def measurement_rows(run: Run, summaries: Iterable[Summary]) -> list[tuple[Any, ...]]:
+    """Return what a run measured as rows of plain values, without the number that the index gives the run."""
+    rows = []
+    for one in summaries:
+        key = one.key
+        names = (
+            series_id(run.machine.id, key),
+            run.machine.id,
+            one.kernel,
+            *key,
+            measurement_id(run.id, key),
         )
+        rows.append((*names, *_fields_of(one), _json(one.attributes)))
+    return rows
 
 
 def _insert_samples(cursor: Cursor, numbered: Sequence[Numbered], ledger: Ledger) -> None:

@@ -148,6 +148,16 @@ class Store:
             if trim_samples(cursor, limit_bytes):
                 _set(cursor, "generation", str(time.time_ns()))
 
+    @property
+    def alive(self) -> bool:
+        """Whether the file can still be asked: DuckDB gives up what it could not write to, until it is opened again."""
+        try:
+            with self.cursor() as cursor:
+                cursor.execute("SELECT 1").fetchall()
+        except duckdb.Error:
+            return False
+        return True
+
     def setting(self, name: str) -> str:
         """Return a remembered value, or an empty string."""
         with self.cursor() as cursor:

@@ -38,6 +38,11 @@ class DirectoryLedger:
         """The folder."""
         return str(self.root)
 
+    @property
+    def address(self) -> str:
+        """The folder."""
+        return str(self.root)
+
     def append(self, kind: str, content: bytes, received: datetime | None = None) -> Entry:
         """Store an entry; when this returns, it is on the disk."""
         if not is_kind(kind):

@@ -60,7 +60,7 @@ class PostgresLedger:
         host = parts.get("host", "localhost")
         port = f":{parts['port']}" if "port" in parts else ""
         self.name = f"postgresql://{host}{port}/{parts.get('dbname', '')}"
-        self._address = address
+        self.address = address
         self._connection: Any = None
         self._lock = threading.RLock()
 
@@ -140,7 +140,7 @@ class PostgresLedger:
 
     def _connect(self) -> Any:
         connection = self._psycopg.connect(
-            self._address, autocommit=True, connect_timeout=10, application_name="flopwatch"
+            self.address, autocommit=True, connect_timeout=10, application_name="flopwatch"
         )
         if connection.execute("SELECT to_regclass('flopwatch_entry')").fetchone() == (None,):
             with connection.transaction():

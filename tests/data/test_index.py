@@ -19,7 +19,7 @@ from data.errors import Conflict, IndexOwned, NotFound, RunFileError, StorageErr
 from data.index import Index, record
 from data.ledger import RUN, Ledger, open_ledger
 from data.owner import Ownership
-from data.receipts import Receipt, record_in_ledger
+from data.receipts import record_in_ledger
 from data.records import uuid7
 from data.rundocument import read
 from data.runfile import pack
@@ -263,55 +263,6 @@ def test_a_ledger_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="ledger"):
         record(path)
     assert path.read_bytes() == before
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small file system")
-def test_on_a_read_only_file_system_everything_can_still_be_asked(tmp_path: Path) -> None:
-    """A home that was recorded elsewhere and is mounted read-only answers, and refuses to record in words."""
-    receipt = record(write_run(tmp_path / "a.run.jsonl"))
-    home = places.home()
-    if subprocess.run(["mount", "--bind", home, home], check=False, capture_output=True).returncode:
-        pytest.skip("this system does not let us mount")
-    try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", home], check=True)
-        with Index.open(wait_s=0.2) as index:
-            assert not index.owned
-            assert [row["run_id"] for row in queries.runs(index)] == [receipt.run]
-        with pytest.raises(StorageError, match="read-only"):
-            record(write_run(tmp_path / "b.run.jsonl", seed=1))
-    finally:
-        subprocess.run(["umount", home], check=True)
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small file system")
-def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """Recording until the disk is full: every receipt's entry is there, and with space again all is indexed."""
-    home = places.home()
-    home.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", home], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("this system does not let us mount")
-    try:
-        receipts: list[Receipt] = []
-        refused: list[str] = []
-        for seed in range(60):
-            try:
-                receipts.append(record(write_run(tmp_path / f"{seed}.run.jsonl", seed=seed, cells=60)))
-            except StorageError as error:
-                refused.append(str(error))
-        assert receipts
-        assert refused
-        assert all("disk is full" in message for message in refused)
-        assert any(not receipt.indexed and "full" in receipt.note for receipt in receipts)
-        subprocess.run(["mount", "-o", "remount,size=200m", home], check=True)
-        with Index.open() as index:
-            assert index.problem == ""
-            held = {row["sha256"] for row in queries.runs(index)}
-        assert held == {receipt.sha256 for receipt in receipts}
-    finally:
-        subprocess.run(["umount", "-l", home], check=True)
 
 
 # -- both ledgers ----------------------------------------------------------------------------------------------
