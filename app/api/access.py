@@ -76,7 +76,7 @@ def _known(request: Request) -> Token:
     except Unauthorized as trouble:
         address = request.client.host if request.client else "unknown"
         _within(f"wrong {address}", WRONG_PER_MINUTE)
-        _log.warning("refused %s %s from %s: %s", request.method, request.url.path, address, trouble)
+        _log.warning("refused %s %r from %s: %s", request.method, request.url.path, address, trouble)
         raise refusal_of(trouble) from None
     tokens().note(token)
     return token

@@ -128,6 +128,6 @@ async def _answered(handler: Handler, request: Request) -> Response:
     except ClientDisconnect:
         return error(400, "disconnected", "the connection ended before the request did; send it again")
     except Exception:
-        _log.exception("%s %s failed", request.method, request.url.path)
+        _log.exception("%s %r failed", request.method, request.url.path)
         message = "the server failed, which is its fault; its log says why. Nothing was stored, send it again"
         return error(500, "internal", message, headers={"Retry-After": _RETRY_STORAGE_S})

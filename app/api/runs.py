@@ -44,7 +44,7 @@ async def post(request: Request, token: Token) -> Response:
     return JSONResponse(
         receipt.to_json(),
         201 if new else 200,
-        headers=SAFE | ({"Location": f"{request.url.path}/{receipt.run}"} if new else {}),
+        headers=SAFE | ({"Location": f"runs/{receipt.run}"} if new else {}),
     )
 
 
@@ -54,7 +54,7 @@ def _accept(body: bytearray, token: Token) -> tuple[Receipt, bool]:
 
 def _told(refusal: Refusal, token: Token) -> Refusal:
     """Remember a refusal with its token, so that whoever looks after the machines sees it."""
-    _log.warning("refused a file of token %s (%s): %s", token.id, token.name, refusal.message)
+    _log.warning("refused a file of token %s (%r): %r", token.id, token.name, refusal.message)
     access.tokens().note(token, Refused(now(), refusal.code, refusal.message[:500]))
     return refusal
 
