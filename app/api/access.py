@@ -20,7 +20,7 @@ from data import places
 from data.errors import Forbidden, Unauthorized
 from data.tokens import Token, Tokens
 
-__all__ = ["allowed", "flush", "tokens"]
+__all__ = ["allowed", "flush", "reset", "tokens"]
 
 #: Requests a minute for each token, and wrong tokens a minute from each address before they are no longer looked at.
 PER_MINUTE = 240
@@ -45,6 +45,11 @@ def tokens() -> Tokens:
 def flush() -> None:
     """Write down what was seen of tokens."""
     tokens().flush()
+
+
+def reset() -> None:
+    """Forget who asked how often."""
+    _limiter.storage.reset()
 
 
 def allowed(scope: str, handler: Holder) -> Handler:

@@ -23,7 +23,7 @@ __all__ = ["get", "post"]
 #: Checking is arithmetic, storing is waiting for the disk: a few at a time use both, and memory stays bounded.
 _CHECKING = 4
 #: A question waits so long for an index that is being opened.
-_WAIT_S = 1.0
+_WAIT_S = 5.0
 _RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 _pool = ThreadPoolExecutor(_CHECKING, thread_name_prefix="upload")
