@@ -1,21 +1,25 @@
 """Uploads over HTTP: what is right is stored once; limits; what is uploaded is data; what is told of machines."""
 
+import asyncio
 import errno
-import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from app import fleet, reading
 from app.api import access, bodies
+from app.api.answers import Refusal
 from data import places
 from data.ledger import open_ledger
 from data.runfile import pack, read
+from tests.app.hostile import HOSTILE, with_text
 from tests.app.site import RUNS, Site, open_site
 from tests.data.run_files import MACHINE
 
@@ -63,59 +67,31 @@ def test_what_was_sent_can_be_fetched_at_once(site: Site) -> None:
     assert reading.ask("SELECT run_id FROM runs") == [{"run_id": run}]
 
 
-@pytest.mark.parametrize("kind", ["", *bodies.TYPES, "application/x-ndjson; charset=utf-8"])
-def test_every_type_of_a_run_file_is_taken(site: Site, kind: str) -> None:
-    assert site.send(site.run(), content_type=kind).status_code == 201
-
-
-def test_a_stream_without_a_length_is_taken(site: Site) -> None:
+def test_every_type_of_a_run_file_is_taken(site: Site) -> None:
+    """Under each content type, under none, and as a stream without a length."""
+    for kind in ("", *bodies.TYPES, "application/x-ndjson; charset=utf-8"):
+        assert site.send(site.run(), content_type=kind).status_code == 201
     content = site.run()
     assert site.send(content[i : i + 1000] for i in range(0, len(content), 1000)).status_code == 201
 
 
 # -- what is uploaded is data --------------------------------------------------------------------------------------
 
-HOSTILE = [
-    "<script>alert(1)</script><img src=x onerror=alert(2)>",
-    "'; DROP TABLE run; DELETE FROM measurement; --",
-    '=HYPERLINK("http://x","y")+cmd|\' /C calc\'!A0',
-    "[click](javascript:alert(1)) ![x](http://x/y.png) $\\href{javascript:alert(1)}{x}$",
-    "\u202e\u0000\u001b[2J{{7*7}}${7*7}%s%n",
-]
 
-
-def _with_text(content: bytes, text: str) -> bytes:
-    """Put a text into every field of a run file that holds free text."""
-    lines = [json.loads(line) for line in content.splitlines()[:-1]]
-
-    def fill(value: Any, name: str = "") -> Any:
-        if isinstance(value, dict):
-            return {key: fill(inner, key) for key, inner in value.items()}
-        if isinstance(value, list):
-            return [fill(inner, name) for inner in value]
-        fixed = {"kind", "id", "started", "at", "status", "device", "profile", "effort", "unit", "bound"}
-        return text if isinstance(value, str) and name not in fixed else value
-
-    for line in lines:
-        kept = {name: f"{line[name]} {text}" for name in ("case", "variant") if name in line}
-        line.update(fill(line) | kept)
-    return b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-
-
-@pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_is_kept_as_text(site: Site, text: str) -> None:
+def test_hostile_text_is_kept_as_text(site: Site) -> None:
     """It is stored as it is, breaks no table, and no other row is changed."""
     site.send(site.run())
-    content = _with_text(site.run(seed=3, machine=MACHINE), text)
-    answer = site.send(content)
-    assert answer.status_code == 201, answer.text
+    for number, text in enumerate(HOSTILE):
+        machine = replace(MACHINE, id=f"{number:012x}")
+        answer = site.send(with_text(site.run(seed=number, machine=machine), text))
+        assert answer.status_code == 201, answer.text
     reading.store().sync()
-    assert len(reading.ask("FROM runs")) == 2
-    (row,) = reading.ask("SELECT count(*) AS n FROM board WHERE contains(case_id, ?)", text)
-    assert row["n"] == 4
+    assert len(reading.ask("FROM runs")) == len(HOSTILE) + 1
+    for text in HOSTILE:
+        (row,) = reading.ask("SELECT count(*) AS n FROM board WHERE contains(case_id, ?)", text)
+        assert row["n"] == 5
     machines = site.get("/api/v1/machines")
-    assert machines.status_code == 200
-    assert text in {one["cpu_model"] for one in machines.json()["machines"]}
+    assert {one["cpu_model"] for one in machines.json()["machines"]} == {*HOSTILE, "Model 7"}
     assert machines.headers["content-type"] == "application/json"
 
 
@@ -237,3 +213,65 @@ def test_a_clock_that_is_ahead_is_marked(site: Site) -> None:
     reading.store().sync()
     (row,) = fleet.machines()
     assert row["clock_ahead"] is True
+
+
+# -- slow clients --------------------------------------------------------------------------------------------------
+
+
+class Slow:
+    """A request whose body comes in pieces with a pause before each."""
+
+    def __init__(self, pieces: list[bytes], pause_s: float) -> None:
+        self.headers: dict[str, str] = {}
+        self._pieces, self._pause_s = pieces, pause_s
+
+    async def stream(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            await asyncio.sleep(self._pause_s)
+            yield piece
+
+
+@pytest.mark.parametrize(
+    ("idle_s", "grace_s", "message"), [(0.05, 60.0, "nothing came"), (60.0, 0.0, "slower than")]
+)
+def test_a_body_that_stalls_or_crawls_is_ended(
+    monkeypatch: pytest.MonkeyPatch, idle_s: float, grace_s: float, message: str
+) -> None:
+    """Whoever sends a byte now and then holds a place for a while, not for ever."""
+    monkeypatch.setattr(bodies, "IDLE_S", idle_s)
+    monkeypatch.setattr(bodies, "GRACE_S", grace_s)
+    crawling: Any = Slow([b"x"] * 100, 0.3)
+    with pytest.raises(Refusal, match=message) as caught:
+        asyncio.run(bodies.receive(crawling, bytearray(), 1 << 20))
+    assert caught.value.status == 408
+
+
+def test_one_token_cannot_take_all_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bodies of a token are counted, and given back."""
+
+    async def occupy() -> None:
+        async with AsyncExitStack() as stack:
+            for _ in range(bodies.BODIES_OF_TOKEN):
+                await stack.enter_async_context(bodies.room("a"))
+            await stack.enter_async_context(bodies.room("b"))
+            with pytest.raises(Refusal, match="at a time"):
+                await stack.enter_async_context(bodies.room("a"))
+        async with bodies.room("a"):
+            pass
+
+    asyncio.run(occupy())
+
+
+def test_all_bodies_together_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond it a client is asked to come again, and what was counted is given back."""
+    monkeypatch.setattr(bodies, "BODIES_BYTES", 1000)
+
+    async def send(size: int) -> None:
+        body: Any = Slow([b"x" * size], 0.0)
+        async with bodies.room("a") as held:
+            await bodies.receive(body, held, 1 << 20)
+
+    with pytest.raises(Refusal, match="as much as it can hold"):
+        asyncio.run(send(1001))
+    asyncio.run(send(900))
+    asyncio.run(send(900))
