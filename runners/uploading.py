@@ -81,7 +81,9 @@ def waiting_words(outcome: Sending, outbox: Outbox) -> NotStored:
     parts = [f"run {run} is not sent again unless it is named: {why}" for run, why in outcome.refused]
     if outcome.waiting:
         count = len(outcome.waiting)
-        parts.append(f"{count} not sent: {outcome.trouble}; send what waits with: flopwatch upload --to {outbox.url}")
+        parts.append(
+            f"{count} not sent: {outcome.trouble}; send what waits with: flopwatch upload --to {outbox.url}"
+        )
     return NotStored(f"{'; '.join(parts)}. Kept in {outbox.folder}")
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from data.tokens import Token
+    from data.tokens import Token, Tokens
 
 __all__ = ["arguments", "main"]
 
@@ -35,7 +35,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     listing = what.add_parser("list", help="all tokens, without their secrets")
     revoke = what.add_parser("revoke", help="let a token count no more, at once")
     revoke.add_argument("token", metavar="ID|NAME", help="which, as flopwatch token list names it")
-    for action in (create, listing, revoke):
+    first = what.add_parser(
+        "first", help="make a token for uploads where there is none yet, and say how to use it"
+    )
+    for action in (create, listing, revoke, first):
         action.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -47,6 +50,8 @@ def main(options: argparse.Namespace) -> int:
     tokens = Tokens()
     if options.what == "list":
         _list(tokens.all(), as_json=options.json)
+    elif options.what == "first":
+        _first(tokens, as_json=options.json)
     elif options.what == "revoke":
         token = tokens.revoke(options.token)
         print(
@@ -66,6 +71,19 @@ def main(options: argparse.Namespace) -> int:
             )
             print(text)
     return 0
+
+
+def _first(tokens: "Tokens", *, as_json: bool) -> None:
+    """Make the first token of a board; where there is one, say nothing."""
+    if tokens.all():
+        return
+    token, text = tokens.create("first", ("upload",))
+    if as_json:
+        print(json.dumps(_row(token) | {"token": text}))
+    else:
+        print(
+            f"other machines send to this board with FLOPWATCH_TOKEN={text} (shown this once; docs/uploads.md)"
+        )
 
 
 def _row(token: "Token") -> dict[str, Any]:
