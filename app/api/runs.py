@@ -38,9 +38,9 @@ async def post(request: Request, token: Token) -> Response:
             await bodies.receive(request, body, bodies.packed_limit())
             receipt, new = await asyncio.get_running_loop().run_in_executor(_pool, _accept, body, token)
     except FlopwatchError as trouble:
-        raise _told(refusal_of(trouble), token) from trouble
+        raise await asyncio.to_thread(_told, refusal_of(trouble), token) from trouble
     except Refusal as refusal:
-        raise _told(refusal, token) from None
+        raise await asyncio.to_thread(_told, refusal, token) from None
     return JSONResponse(
         receipt.to_json(),
         201 if new else 200,

@@ -27,10 +27,10 @@ def free_port() -> int:
 class BoardServer:
     """The board of one home: ``streamlit run app/main.py``."""
 
-    def __init__(self, home: Path, *options: str, **variables: str) -> None:
+    def __init__(self, home: Path, *options: str, host: str = "127.0.0.1", **variables: str) -> None:
         """Choose a port; :meth:`start` starts it."""
         home.mkdir(parents=True, exist_ok=True)
-        self.home, self.port, self.options = home, free_port(), options
+        self.home, self.host, self.port, self.options = home, host, free_port(), options
         self.variables = {"FLOPWATCH_HOME": str(home), **variables}
         self.log = home / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -38,7 +38,7 @@ class BoardServer:
     @property
     def url(self) -> str:
         """The address."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     def token(self, name: str, **options: str) -> str:
         """Make a token for it."""

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from data.index import Index
 from data.ledger import open_ledger
 from tests.app.board_server import BoardServer
+from tests.app.hostile import HOSTILE, with_text
 from tests.app.nasty_proxy import NastyProxy
-from tests.data.run_files import run_bytes, write_run
+from tests.app.test_browser import ARGUMENTS, CHROMIUM, WAIT_MS, needed
+from tests.data.run_files import MACHINE, run_bytes, write_run
 
 ROOT = Path(__file__).resolve().parents[2]
 SOAK = pytest.mark.soak
@@ -215,3 +218,37 @@ def test_a_fresh_server_listens_on_this_machine_only(shared_board: BoardServer) 
     }
     assert listening
     assert listening <= {"127.0.0.1", "::1"}
+
+
+@pytest.mark.browser
+def test_hostile_text_stays_text_in_a_browser(board: BoardServer, tmp_path: Path) -> None:
+    """Every page of a board that was sent hostile text: no dialog, no request elsewhere, no link to a script."""
+    needed(CHROMIUM, "no Chromium: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    token = board.token("hostile")
+    for number, text in enumerate(HOSTILE):
+        machine = replace(MACHINE, id=f"{number:012x}")
+        path = tmp_path / f"{number}.run.jsonl"
+        path.write_bytes(with_text(run_bytes(tmp_path, seed=number, machine=machine), text))
+        client = upload(tmp_path / "c", board.url, token, path)
+        assert client.wait(timeout=200) == 0
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+        page = browser.new_page()
+        page.set_default_timeout(WAIT_MS)
+        dialogs, elsewhere = list[str](), list[str]()
+        page.on("dialog", lambda dialog: (dialogs.append(dialog.message), dialog.dismiss()))
+        page.on(
+            "request",
+            lambda request: elsewhere.append(request.url) if board.url[5:] not in request.url else None,
+        )
+        for name in ("overview", "throughput", "speedups", "run"):
+            page.goto(f"{board.url}/{name}")
+            page.locator("h1").first.wait_for()
+            page.wait_for_timeout(2500)
+            assert page.get_by_text("Traceback").count() == 0
+            assert page.locator("a[href^=javascript], img[src=x], img[src^='http://x']").count() == 0
+        browser.close()
+    assert dialogs == []
+    assert [url for url in elsewhere if not url.startswith(("data:", "blob:"))] == []
