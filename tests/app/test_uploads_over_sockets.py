@@ -21,6 +21,7 @@ from tests.app.hostile import HOSTILE, with_text
 from tests.app.nasty_proxy import NastyProxy
 from tests.app.test_browser import ARGUMENTS, CHROMIUM, WAIT_MS, needed
 from tests.data.run_files import MACHINE, run_bytes, write_run
+from tests.runners.conftest import FAKE_KERNELS
 
 ROOT = Path(__file__).resolve().parents[2]
 SOAK = pytest.mark.soak
@@ -101,6 +102,37 @@ def test_a_killed_client_sends_the_rest_later(board: BoardServer, tmp_path: Path
     assert len(list(home.rglob("*.receipt.json"))) == 6
     again = upload(home, board.url, token, "--json")
     assert json.loads(again.communicate(timeout=200)[0])["sent"] == []
+
+
+def test_a_run_is_measured_and_sent(board: BoardServer, tmp_path: Path) -> None:
+    """``run --upload``: with a wrong token the run waits in the outbox, and the next upload sends it."""
+    home, token = tmp_path / "client", board.token("client")
+    words = ["run", "--case", "fake/steady", "--backend", "numpy", "--threads", "1", "--upload", board.url]
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("FLOPWATCH_")}
+    kept |= {"FLOPWATCH_HOME": str(home), "FLOPWATCH_KERNELS": str(FAKE_KERNELS), "PYTHONPATH": str(ROOT)}
+
+    def run(shown: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run(
+            [sys.executable, "-m", "runners", *words],
+            env=kept | {"FLOPWATCH_TOKEN": shown},
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+
+    nobody = run("")
+    assert nobody.returncode == 2
+    assert not list(home.rglob("*.run.jsonl"))  # said before measuring
+    refused = run(token[:-1])
+    assert refused.returncode == 5, refused.stderr
+    assert "401" in refused.stderr
+    assert "flopwatch upload --to" in refused.stderr
+    done = run(token)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count(": stored") == 2
+    assert len(open_ledger(board.home / "ledger").follow()[0]) == 2
 
 
 def _raw(port: int, text: bytes) -> socket.socket:

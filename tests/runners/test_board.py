@@ -111,10 +111,9 @@ def test_what_the_board_asks_for_goes_before(script: Script, slept: list[float])
 
 def test_pauses_differ(script: Script, slept: list[float]) -> None:
     """Many machines do not come back in the same moment."""
-    script.says((503, {}, b""))
-    with pytest.raises(NotStored):
-        send(script.url, patience_s=120.0)
-    assert len({round(pause, 3) for pause in slept}) == len(slept) > 3
+    script.says(*[(503, {}, b"")] * 12, OK)
+    send(script.url)
+    assert len({round(pause, 6) for pause in slept}) == len(slept) == 12
     assert max(slept) <= 60
 
 
@@ -167,7 +166,7 @@ def test_what_waiting_cannot_mend_ends_at_once(script: Script, answer: Any, mess
 
 def test_nobody_there_is_tried_again(slept: list[float]) -> None:
     with pytest.raises(NotStored, match="cannot be reached"):
-        send("http://127.0.0.1:1", patience_s=5.0)
+        send("http://127.0.0.1:1", patience_s=1.5)
     assert len(slept) >= 1
 
 
