@@ -28,6 +28,8 @@ COMMANDS: dict[str, str] = {
     "annotate": "a remark on a machine, series, run, version or span of time",
     "withdraw": "take a result back, with the reason; it stays citable",
     "import": "take run files into the ledger",
+    "upload": "send run files to a board: all that has no receipt of it yet, or those that are named",
+    "token": "who may send to this board and read from it: create, list, revoke",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
 }
 
