@@ -4,7 +4,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from app import parts, refresh
+from app import parts, refresh, signin
 
 PAGES = [
     st.Page("views/overview.py", title="Overview", url_path="overview", default=True),
@@ -17,6 +17,7 @@ page = st.navigation(PAGES, position="top")
 # An emoji, because a Material icon would be fetched from another host.
 st.set_page_config(page_title=f"{page.title} · flopwatch", page_icon="📈", layout="wide")
 parts.frame(Path(__file__).with_name("logo.svg"))
+signin.require()
 with parts.trouble():
     page.run()
 refresh.watch()

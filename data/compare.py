@@ -13,6 +13,7 @@ from statistics import median
 from data.estimate import (
     MARGIN,
     Comparison,
+    Timings,
     minimum_processes,
     paired_log_ratio,
     process_log_time,
@@ -72,7 +73,7 @@ def timed(lines: Iterable[Measured]) -> list[Measured]:
 
 
 def _log_times(lines: Sequence[Measured]) -> list[float]:
-    return [process_log_time(line.samples) for line in lines if line.samples is not None]
+    return Timings([line.samples for line in lines if line.samples is not None]).log_times()
 
 
 def compare_runs(

@@ -84,7 +84,9 @@ def require_current(cursor: duckdb.DuckDBPyConnection) -> None:
 
 
 def _version(cursor: duckdb.DuckDBPyConnection) -> int:
-    tables = cursor.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
+    tables = cursor.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND database_name = current_database()"
+    ).fetchall()
     if not tables:
         return 0
     if ("schema_version",) not in tables:

@@ -23,7 +23,16 @@ COMMANDS: dict[str, str] = {
     "matrix": "the same cases in several environments, built by uv and measured side by side",
     "bisect": "find the version or commit between a good and a bad one where a case changed",
     "reproduce": "measure a run again in its own environment, and say how close that came",
+    "regressions": "what became slower or faster, when, by how much and why; a gate for continuous integration",
+    "changes": "change points of any series, JSON or CSV",
+    "claims": "published claims and their verdicts on each machine and backend",
+    "census": "what has no recent result and why, and what has gone stale",
+    "accept": "accept a change: its new level is the expected one",
+    "annotate": "a remark on a machine, series, run, version or span of time",
+    "withdraw": "take a result back, with the reason; it stays citable",
     "import": "take run files into the ledger",
+    "upload": "send run files to a board: all that has no receipt of it yet, or those that are named",
+    "token": "who may send to this board and read from it: create, list, revoke",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
 }
 

@@ -3,7 +3,6 @@
 import contextlib
 import hashlib
 import platform
-import shutil
 import sys
 import tempfile
 import time
@@ -16,7 +15,7 @@ import msgspec
 
 from data import places
 from data.errors import BadInput, NothingMeasured, NotStored
-from data.records import Ceiling, Environment, Machine, Measurement, Run, uuid7
+from data.records import Ceiling, Environment, Machine, Measurement, Process, Run, uuid7
 from data.rundocument import RunDocument, read
 from data.runfile import RunFileWriter, now
 from data.summary import Key, Summary, summarise
@@ -27,10 +26,11 @@ from runners.orchestrate import Orchestrator
 from runners.plan import Group, Plan, make_plan
 from runners.process import Place
 from runners.protocol import Replication
+from runners.scratch import Scratch
 from runners.turns import protocol_of_turn
 from runners.wishes import KEPT, Wishes, command, effort, replication, wishes_of
 
-__all__ = ["Job", "Outcome", "Scratch", "Setting", "execute", "store"]
+__all__ = ["Job", "Outcome", "Setting", "execute", "store"]
 
 
 @dataclass
@@ -99,26 +99,6 @@ def _held(wishes: Wishes) -> RunDocument | None:
     if not document.interrupted:
         raise BadInput(f"{wishes.resume} is complete; there is nothing to resume")
     return document
-
-
-class Scratch:
-    """A folder for files that cases write, removed when the run ends."""
-
-    def __enter__(self) -> Path:
-        """Make it; raises NotStored where nothing can be written."""
-        try:
-            places.scratch().mkdir(parents=True, exist_ok=True)
-            self._path = Path(tempfile.mkdtemp(prefix="run-", dir=places.scratch()))
-        except OSError as error:
-            raise NotStored(
-                f"cannot write to {places.scratch()}: {error.strerror}; nothing was measured. "
-                "Free some space, or set FLOPWATCH_HOME to a folder that can be written"
-            ) from error
-        return self._path
-
-    def __exit__(self, *_: object) -> None:
-        """Remove it."""
-        shutil.rmtree(self._path, ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -276,11 +256,11 @@ class Job:
     def _doubt(self) -> None:
         """Measure the ceilings again that some rate exceeded; if they stand, the rates stay hidden as impossible."""
         rows = summarise(_Held(self.orchestrator.lines, self.first, self.plan))
-        doubted = {row.ceiling_case for row in rows if row.status == Status.IMPOSSIBLE}
+        doubted = {row.ceiling_case for row in rows if row.status == Status.IMPOSSIBLE and row.ceiling_case}
         if not doubted:
             return
         keys: set[Key] = {cell.key for cell in self.plan.cells if cell.case.id in doubted}
-        names = ", ".join(sorted(name for name in doubted if name))
+        names = ", ".join(sorted(doubted))
         self.observer.remark(f"a rate exceeds its ceiling; measuring {names} again")
         self.orchestrator.note("doubted-ceiling", f"measured again because a rate exceeded it: {names}")
         self.orchestrator.again(keys, min(3, self.replication.most))
@@ -303,6 +283,10 @@ class _Held:
     @property
     def lines(self) -> list[Measurement | Ceiling]:
         return self.written.measured
+
+    @property
+    def processes(self) -> list[Process]:
+        return []  # whether a time is below an empty call does not doubt a ceiling
 
     @property
     def skipped(self) -> list[Any]:

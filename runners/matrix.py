@@ -22,12 +22,13 @@ from data.summary import Key
 from data.versions import logs_by_block
 from data.words import Profile, Status
 from runners.environments import Built, Refused, build
-from runners.execute import Job, Scratch, Setting, store
+from runners.execute import Job, Setting, store
 from runners.lines import Observer
 from runners.plan import Group, Plan, PlannedCell, make_plan
 from runners.precision import is_narrow, spent_s
 from runners.recipes import Recipe
 from runners.rounds import round_orders
+from runners.scratch import Scratch
 from runners.turns import Pace
 from runners.wishes import Wishes
 from runners.workload import kernels

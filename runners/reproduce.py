@@ -16,11 +16,12 @@ from data.rundocument import RunDocument, read
 from data.summary import Key, summarise
 from data.words import Profile, Reproduced, Status
 from runners.environments import Refused, build
-from runners.execute import Job, Scratch, Setting, store
+from runners.execute import Job, Setting, store
 from runners.lines import Observer
 from runners.plan import Plan, make_plan
 from runners.process import Place
 from runners.recipes import Recipe, package_of, parse
+from runners.scratch import Scratch
 from runners.uv import interpreter
 from runners.wishes import Wishes, wishes_of
 

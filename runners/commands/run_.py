@@ -26,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--aa", action="store_true", help="measure each variant against itself: the noise floor")
     add("--out", type=Path, metavar="FILE", help="write the run file here (default: runs/ in the home)")
     add("--resume", type=Path, metavar="FILE", help="complete an interrupted run file")
+    add("--upload", metavar="URL", help="send the run to this board when it is complete (FLOPWATCH_TOKEN)")
 
 
 def main(options: argparse.Namespace) -> int:
@@ -33,6 +34,7 @@ def main(options: argparse.Namespace) -> int:
     from data.errors import BadInput
     from runners.execute import execute
     from runners.printing import Screen, print_summary
+    from runners.uploading import uploader
 
     chosen = [
         name
@@ -44,7 +46,10 @@ def main(options: argparse.Namespace) -> int:
     wishes = replace(
         wishes_from(options), apart_s=options.apart, aa=options.aa, out=options.out, resume=options.resume
     )
+    upload = uploader(options.upload) if options.upload else None
     with Screen(quiet=options.json) as screen:
         outcome = execute(wishes, screen)
     print_summary(outcome, as_json=options.json)
+    if upload and outcome.stopped != "interrupted":
+        upload(outcome.file)
     return outcome.exit_status
