@@ -19,10 +19,14 @@ __all__ = [
 
 Cursor = duckdb.DuckDBPyConnection
 
+#: Environments side by side and repetitions of older runs are no new state of a machine.
+_MAKES_HISTORY = "coalesce(r.protocol ->> 'purpose', 'series') = 'series'"
 #: The newest measurement of each series among those that fulfil a condition; wide rows are read last, and only these.
 _NEWEST = (
     "SELECT * FROM measurement WHERE (series, run) IN (SELECT series, arg_max(run, (r.started, r.run_id)) "
-    "FROM measurement AS m JOIN run AS r USING (run) WHERE NOT m.withdrawn AND {condition} GROUP BY series)"
+    "FROM measurement AS m JOIN run AS r USING (run) WHERE NOT m.withdrawn AND "
+    + _MAKES_HISTORY
+    + " AND {condition} GROUP BY series)"
 )
 
 

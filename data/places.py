@@ -4,7 +4,18 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["database", "home", "ledger", "numba", "outbox", "runs", "scratch", "snapshots", "tokens"]
+__all__ = [
+    "database",
+    "environments",
+    "home",
+    "ledger",
+    "numba",
+    "outbox",
+    "runs",
+    "scratch",
+    "snapshots",
+    "tokens",
+]
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -73,3 +84,8 @@ def numba() -> Path:
 def tokens() -> Path:
     """Return the private file of the tokens that this server accepts."""
     return home() / "tokens.json"
+
+
+def environments() -> Path:
+    """Return the folder of isolated environments and worktrees; each can be made again."""
+    return home() / "environments"

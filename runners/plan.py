@@ -210,11 +210,14 @@ def make_plan(
     variant_patterns: Sequence[str] = (),
     backend_names: Sequence[str] = (),
     threads: Sequence[int] = (),
+    *,
+    beside_ceilings: bool = True,
 ) -> Plan:
     """Return what to run.
 
     Cases are those of the profile, narrowed by the patterns where there are any; the ceilings that they stand beside
-    come along.  Raises :class:`~data.errors.BadInput` naming what is unknown and what would have been valid.
+    come along, unless not wanted.  Raises :class:`~data.errors.BadInput` naming what is unknown and what would have
+    been valid.
     """
     known = backends()
     counts = _check_threads(threads)
@@ -230,7 +233,7 @@ def make_plan(
         and (not backend_names or cell.variant.backend in backend_names)
     ]
     asked = [case for case in chosen if case.kernel == _CEILING]
-    needed = _needed_ceilings([cell.case for cell in measured])
+    needed = _needed_ceilings([cell.case for cell in measured]) if beside_ceilings else []
     ceilings = list({case.id: case for case in (*asked, *needed)}.values())
     limits = [cell for cell in _all_cells(ceilings, counts) if asked or _wanted(cell.variant, profile, ())]
     if not measured and not asked:
