@@ -17,10 +17,12 @@ from data.words import Status
 
 __all__ = [
     "PROBLEMS",
+    "RUN_PAGE",
     "ago",
     "chart",
     "empty",
     "frame",
+    "is_local",
     "moment",
     "problem_list",
     "table",
@@ -31,6 +33,8 @@ __all__ = [
 
 #: What a result that went wrong is called; what could not run at all is no problem of the run.
 PROBLEMS = (Status.WRONG, Status.IMPOSSIBLE, Status.FAILED, Status.TIMEOUT, Status.INTERRUPTED)
+#: The page that shows one run.
+RUN_PAGE = "views/run.py"
 #: Tables longer than this scroll in themselves, so that the next chart stays within reach.
 _ROWS_SHOWN = 10
 _ROW_PIXELS = 34
@@ -58,6 +62,12 @@ def trouble() -> Iterator[None]:
         st.warning(texts.escape(error))
 
 
+def is_local() -> bool:
+    """Tell whether this server listens on this machine alone, so that whoever sees a page is its owner."""
+    address = str(st.get_option("server.address") or "")
+    return address in ("localhost", "127.0.0.1", "::1")
+
+
 def title(name: str, question: str) -> None:
     """Head the page with its name and the question that it answers."""
     st.title(name, anchor=False)
@@ -82,12 +92,29 @@ def empty() -> None:
 
 
 def chart(figure: Figure, *, key: str, alt: str) -> None:
-    """Draw a figure; ``alt`` says in words what it shows."""
-    st.plotly_chart(figure, key=key, config=charts.CONFIG, alt=alt)
+    """Draw a figure; ``alt`` says in words what it shows.  A click on a mark opens the run that it is from.
+
+    A mark carries its measurement and run as ``customdata``.
+    """
+    config = {
+        **charts.CONFIG,
+        "toImageButtonOptions": {**charts.CONFIG["toImageButtonOptions"], "filename": key},
+    }
+    if not any("customdata" in trace for trace in figure["data"]):
+        st.plotly_chart(figure, key=key, config=config, alt=alt)
+        return
+    chosen: Any = st.plotly_chart(
+        figure, key=key, config=config, alt=alt, on_select="rerun", selection_mode="points"
+    )
+    for point in chosen.selection.points if chosen else []:
+        measurement, run = [*(point.get("customdata") or []), None, None][:2]
+        if run:
+            wanted = {"run": str(run)} | ({"measurement": str(measurement)} if measurement else {})
+            st.switch_page(RUN_PAGE, query_params=wanted)
 
 
 def table(board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, alt: str) -> None:
-    """Show rows as a table that can be sorted, searched and kept as CSV."""
+    """Show rows as a table that can be sorted and searched; a button keeps them as CSV, all columns in full."""
     height = _ROW_PIXELS * (1 + min(len(board), _ROWS_SHOWN)) + 3
     config: dict[str, Any] = {}
     for column in columns:
@@ -104,6 +131,17 @@ def table(board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, a
         column_config=config,
         alt=alt,
     )
+    if board:
+        st.download_button(
+            "CSV",
+            data=lambda: tables.csv_of(board),
+            file_name=f"flopwatch-{key}.csv",
+            mime="text/csv",
+            on_click="ignore",
+            type="tertiary",
+            key=f"{key}-csv",
+            help=f"{alt}, with all digits and columns",
+        )
 
 
 def problem_list(problems: Sequence[Row]) -> None:
