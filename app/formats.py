@@ -95,7 +95,12 @@ def table(board: Iterable[Row], model: str) -> list[Format]:
 
 
 def _order(row: Format, key: tuple[Any, ...]) -> tuple[Any, ...]:
-    return colours.variant_order(str(row["variant"])), colours.backend_order(str(row["backend"])), key
+    name, condition, fill = key
+    return (
+        colours.variant_order(str(row["variant"])),
+        colours.backend_order(str(row["backend"])),
+        (name, condition, fill != "normal", fill),
+    )
 
 
 def _measured(kernel: str, row: Row) -> Format:

@@ -129,6 +129,7 @@ def table(board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, a
         height=height,
         row_height=_ROW_PIXELS,
         column_config=config,
+        placeholder=texts.ABSENT,
         alt=alt,
     )
     if board:
@@ -139,6 +140,7 @@ def table(board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, a
             mime="text/csv",
             on_click="ignore",
             type="tertiary",
+            icon=":material/download:",
             key=f"{key}-csv",
             help=f"{alt}, with all digits and columns",
         )

@@ -1,7 +1,6 @@
 """Grouped bars: the results of one kernel by case, backend and variant."""
 
 import html
-import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -85,12 +84,6 @@ def _rim(theme: colours.Theme) -> dict[str, Any]:
     return {"color": "rgba(0,0,0,0)", "line": {"color": theme.ink, "width": 1.5}}
 
 
-def _log_range(values: Iterable[float]) -> list[float]:
-    """Return the exponents of a logarithmic axis, from the start of the decade below the least value."""
-    found = [number for number in values if number > 0]
-    return [math.floor(math.log10(min(found)) - 0.1), math.log10(max(found)) + 0.1]
-
-
 def throughput(
     board: Iterable[Row], theme: colours.Theme, *, logarithmic: bool = False
 ) -> base.Figure | None:
@@ -116,7 +109,7 @@ def throughput(
     if logarithmic:
         limits = [(rows.value(row) or 0.0) / scale for row in drawn]
         limits += [rows.ceiling_rate(row) or 0.0 for row in drawn]
-        value_axis |= {"type": "log", "range": _log_range(limits), "dtick": "D2"}
+        value_axis |= base.logarithmic(limits, margin=0.1)
         foot = 10.0 ** value_axis["range"][0]
     labels = list(dict.fromkeys(rows.case_label(str(row.get("case_id"))) for row in held))
     grouped = rows.series(held)

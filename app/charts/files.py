@@ -35,10 +35,14 @@ def formats(
         theme, title=base.title(f"{unit}, less is better", theme), rangemode="tozero", exponentformat="none"
     )
     if logarithmic:
-        value_axis |= {"type": "log", "dtick": "D2"}
+        value_axis |= base.logarithmic((_value(row, metric) or 0.0) / scale for row in drawn)
     return {
         "data": [
-            _bars(fill, [row for row in drawn if row["fill"] == fill], metric, scale, theme) for fill in fills
+            *(
+                _bars(fill, [row for row in drawn if row["fill"] == fill], metric, scale, theme)
+                for fill in fills
+            ),
+            *(_legend(fill, theme) for fill in fills),
         ],
         "layout": base.layout(
             theme,
@@ -61,6 +65,20 @@ def formats(
     }
 
 
+def _legend(fill: str, theme: colours.Theme) -> dict[str, Any]:
+    """Return an entry of the legend without a colour of its own: in the chart, the colour is the backend's."""
+    return {
+        "type": "bar",
+        "orientation": "h",
+        "name": html.escape(fill),
+        "offsetgroup": fill,
+        "x": [None],
+        "y": [None],
+        "legendgroup": fill,
+        "marker": {"color": colours.paler(theme.muted, _STRENGTHS.get(fill, 0.4))},
+    }
+
+
 def _fill_order(row: Format) -> tuple[bool, str]:
     return row["fill"] != "normal", str(row["fill"])
 
@@ -79,6 +97,9 @@ def _bars(
         "type": "bar",
         "orientation": "h",
         "name": html.escape(fill),
+        "legendgroup": fill,
+        "offsetgroup": fill,
+        "showlegend": False,
         "y": [html.escape(str(row["format"])) for row in drawn],
         "x": [(_value(row, metric) or 0.0) / scale for row in drawn],
         "error_x": {

@@ -43,7 +43,10 @@ def hardware(
     if share:
         value_axis |= {"tickformat": ".0%"}
     if logarithmic:
-        value_axis |= {"type": "log", "dtick": "D2"}
+        value_axis |= base.logarithmic(
+            (float(row["share_of_ceiling"]) if share else (rows.value(row) or 0.0) / scale for row in drawn),
+            margin=0.2,
+        )
     return {
         "data": [
             _bars(

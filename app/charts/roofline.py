@@ -5,7 +5,6 @@ counted in elements, an element counts as one operation; their marks are open.
 """
 
 import html
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -51,22 +50,26 @@ def roofline(board: Sequence[Row], ceilings: Sequence[Row], theme: colours.Theme
     low = min(intensity for _, (intensity, _) in placed) / 2
     high = max(intensity for _, (intensity, _) in placed) * 2
     traces = [_limit(row, low, high, theme) for roof in _roofs(ceilings) for row in roof]
-    for backend in sorted({str(row.get("backend")) for row, _ in placed}, key=colours.backend_order):
-        traces.append(_marks(backend, [pair for pair in placed if str(pair[0].get("backend")) == backend]))
-    plain = {"type": "log", "dtick": 1, "exponentformat": "none"}
+    ways = {(str(row.get("backend")), str(row.get("variant"))) for row, _ in placed}
+    for way in sorted(ways, key=lambda way: (colours.backend_order(way[0]), colours.variant_order(way[1]))):
+        alike = [pair for pair in placed if (str(pair[0].get("backend")), str(pair[0].get("variant"))) == way]
+        traces.append(_marks(*way, alike))
     return {
         "data": traces,
         "layout": base.layout(
             theme,
             480,
-            "backend; lines are measured limits",
+            "backend · variant; lines are measured limits",
             xaxis=base.axis(
                 theme,
                 title=base.title("operations a byte", theme),
-                range=[math.log10(low), math.log10(high)],
-                **plain,
+                **base.logarithmic((low, high), margin=0),
             ),
-            yaxis=base.axis(theme, title=base.title("10⁹ operations a second", theme), **plain),
+            yaxis=base.axis(
+                theme,
+                title=base.title("10⁹ operations a second", theme),
+                **base.logarithmic(number for trace in traces for number in trace["y"]),
+            ),
         ),
     }
 
@@ -88,15 +91,14 @@ def _limit(row: Row, low: float, high: float, theme: colours.Theme) -> dict[str,
     }
 
 
-def _marks(backend: str, placed: Sequence[tuple[Row, tuple[float, float]]]) -> dict[str, Any]:
+def _marks(backend: str, variant: str, placed: Sequence[tuple[Row, tuple[float, float]]]) -> dict[str, Any]:
     symbols = [
-        colours.stroke(str(row.get("variant")))[1] + ("" if texts.finite(row.get("flop")) else "-open")
-        for row, _ in placed
+        colours.stroke(variant)[1] + ("" if texts.finite(row.get("flop")) else "-open") for row, _ in placed
     ]
     return {
         "type": "scatter",
         "mode": "markers",
-        "name": html.escape(backend),
+        "name": html.escape(f"{backend} · {variant}"),
         "x": [intensity for _, (intensity, _) in placed],
         "y": [rate for _, (_, rate) in placed],
         "marker": {"color": colours.backend(backend), "size": 10, "symbol": symbols, "opacity": 0.85},

@@ -52,9 +52,9 @@ def sizes(board: Sequence[Row], theme: colours.Theme) -> base.Figure | None:
     rate_axis = base.axis(
         theme,
         title=base.title(str(drawn[0].get("unit")), theme),
-        type="log",
-        dtick="D2",
-        exponentformat="none",
+        **base.logarithmic(
+            end for row in drawn for end in (*(rows.interval(row) or ()), rows.value(row) or 0.0)
+        ),
     )
     return {
         "data": traces,

@@ -19,7 +19,7 @@ _KERNELS = "SELECT DISTINCT kernel FROM latest WHERE status = 'ok'"
 _BOARD = f"SELECT {questions.RESULT} FROM latest WHERE kernel = ? AND status = 'ok'"  # noqa: S608 - a constant
 _CEILINGS = """
     SELECT machine_id, case_id, threads, condition, variant, backend, rate, unit, started
-    FROM latest_ceilings WHERE status = 'ok' ORDER BY case_id, threads DESC
+    FROM latest_ceilings WHERE status = 'ok'
 """
 #: So many machines fit beside each other before the bars are threads.
 _SIDE_BY_SIDE = 12
@@ -100,7 +100,7 @@ def _per_watt(row: Row, machine: Row) -> float | None:
 def _ceilings(names: Mapping[str, str], chosen: set[str]) -> None:
     """Show the measured limits of the machines side by side."""
     found: dict[str, dict[str, Any]] = {}
-    for row in reading.ask(_CEILINGS):
+    for row in sorted(reading.ask(_CEILINGS), key=_ceiling_order):
         machine = str(row.get("machine_id"))
         if machine not in chosen or machine not in names:
             continue
@@ -125,6 +125,10 @@ def _ceilings(names: Mapping[str, str], chosen: set[str]) -> None:
         ),
     ]
     parts.table(list(found.values()), columns, key="ceilings", alt="Measured ceilings of the machines")
+
+
+def _ceiling_order(row: Row) -> tuple[Any, ...]:
+    return rows.case_order(str(row.get("case_id"))), -(texts.finite(row.get("threads")) or 0.0)
 
 
 def _rate_of(machine: str) -> Any:
