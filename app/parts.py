@@ -113,16 +113,24 @@ def chart(figure: Figure, *, key: str, alt: str) -> None:
             st.switch_page(RUN_PAGE, query_params=wanted)
 
 
-def table(board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, alt: str) -> None:
-    """Show rows as a table that can be sorted and searched; a button keeps them as CSV, all columns in full."""
+def table(
+    board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, alt: str, choose: bool = False
+) -> Row | None:
+    """Show rows as a table that can be sorted and searched; a button keeps them as CSV, all columns in full.
+
+    With ``choose``, a row can be chosen, and is returned once.
+    """
     height = _ROW_PIXELS * (1 + min(len(board), _ROWS_SHOWN)) + 3
     config: dict[str, Any] = {}
     for column in columns:
         if column.moment:
             config[column.title] = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")
+        if column.sparkline:
+            config[column.title] = st.column_config.LineChartColumn()
         if column.link:
             config[column.title] = st.column_config.LinkColumn(display_text=f"{re.escape(column.link)}(.*)")
-    st.dataframe(
+    options: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-row"} if choose else {}
+    shown: Any = st.dataframe(
         tables.styled(board, columns),
         key=key,
         hide_index=True,
@@ -131,6 +139,7 @@ def table(board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, a
         column_config=config,
         placeholder=texts.ABSENT,
         alt=alt,
+        **options,
     )
     if board:
         st.download_button(
@@ -144,6 +153,16 @@ def table(board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, a
             key=f"{key}-csv",
             help=f"{alt}, with all digits and columns",
         )
+    return _chosen(board, list(shown.selection.rows), key) if choose else None
+
+
+def _chosen(board: Sequence[Row], places: list[int], key: str) -> Row | None:
+    """Return the row that was chosen since the page was drawn last; a choice that stands is old news."""
+    name = f"{key}-was-chosen"
+    if places == st.session_state.get(name, []):
+        return None
+    st.session_state[name] = places
+    return board[places[0]] if places and places[0] < len(board) else None
 
 
 def problem_list(problems: Sequence[Row]) -> None:

@@ -17,6 +17,7 @@ __all__ = [
     "CEILINGS",
     "DIFFERENCES",
     "DOCUMENTED",
+    "EVENTS",
     "FACTS",
     "FASTEST",
     "FORMATS",
@@ -27,6 +28,7 @@ __all__ = [
     "RECEIPTS",
     "RUNS",
     "SPEEDUPS",
+    "VERSIONS",
     "Column",
     "csv_of",
     "styled",
@@ -37,7 +39,8 @@ __all__ = [
 class Column:
     """One column: what it sorts by, and how that reads; without ``text`` the value is shown as it is.
 
-    ``moment`` marks a column of times of day; ``link`` is what stands before the shown text in a link's address.
+    ``moment`` marks a column of times of day, ``sparkline`` one of lists to draw; ``link`` is what stands before the
+    shown text in a link's address.
     """
 
     title: str
@@ -45,6 +48,7 @@ class Column:
     text: Callable[[Row], str] | None = None
     moment: bool = False
     link: str = ""
+    sparkline: bool = False
 
 
 _RUN = "run?run="
@@ -228,6 +232,22 @@ DOCUMENTED = (
     Column("Column", _plain("column")),
     Column("Meaning", _plain("meaning")),
 )
+
+#: What :func:`app.events.events` finds.
+EVENTS = (
+    Column("State", _plain("state")),
+    Column("Since", _plain("at"), moment=True),
+    Column("New / old", _number("ratio"), lambda row: texts.ratio(row.get("ratio"))),
+    Column("Case", _plain("case_id")),
+    Column("Backend", _plain("backend")),
+    Column("Variant", _plain("variant")),
+    _counted("threads"),
+    Column("Recent times", _plain("recent_ns"), sparkline=True),
+    Column("At the same time", _plain("cause")),
+    Column("Confidence", _number("confidence"), lambda row: texts.share(row.get("confidence"))),
+)
+
+VERSIONS = (Column("Version", _plain("version")), *MEASUREMENT)
 
 FACTS = (Column("Fact", _plain("fact")), Column("Value", _plain("here")))
 DIFFERENCES = (

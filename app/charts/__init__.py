@@ -14,6 +14,7 @@ from app.charts.roofline import describe_roofline, place, roofline
 from app.charts.samples import describe_samples, samples
 from app.charts.shares import ceiling_shares, describe_shares
 from app.charts.sizes import describe_sizes, sizes
+from app.charts.versions import describe_versions, over_versions
 
 __all__ = [
     "CONFIG",
@@ -29,9 +30,11 @@ __all__ = [
     "describe_sizes",
     "describe_speedups",
     "describe_throughput",
+    "describe_versions",
     "formats",
     "hardware",
     "history",
+    "over_versions",
     "place",
     "roofline",
     "samples",
