@@ -10,14 +10,15 @@ from app import rows, texts, versions
 from app.rows import Row
 from data.changes import change_points, change_points_of
 from data.errors import BadInput
+from data.index import Index
 
-__all__ = ["HISTORIES", "context_of", "events", "steps"]
+__all__ = ["NEW", "context_of", "environments", "events", "of_machine", "steps"]
 
 #: The most recent points of a series that are looked at: what changed before them is old news.
 POINTS = 300
 
-#: One row a series of a machine, its recent points as lists; parameters: machine, earliest moment (NULL: any).
-HISTORIES = f"""
+#: One row a series of a machine, its recent points as lists.
+_HISTORIES = f"""
     SELECT series_id, any_value(kernel) AS kernel, any_value(case_id) AS case_id, any_value(variant) AS variant,
         any_value(condition) AS condition, any_value(backend) AS backend, any_value(device) AS device,
         any_value(threads) AS threads, max(started) AS started, list(time_ns ORDER BY started) AS times_ns,
@@ -25,14 +26,31 @@ HISTORIES = f"""
         list(epoch_us(started) ORDER BY started) AS moments_us,
         list(environment_id ORDER BY started) AS environments, 'ok' AS status
     FROM (
-        SELECT * FROM board
-        WHERE machine_id = ? AND status = 'ok' AND time_ns > 0 AND started >= coalesce(?, TIMESTAMPTZ 'epoch')
+        SELECT * FROM board WHERE machine_id = ? AND status = 'ok' AND time_ns > 0
         QUALIFY row_number() OVER (PARTITION BY series_id ORDER BY started DESC) <= {POINTS}
     ) GROUP BY series_id
 """  # noqa: S608 - a constant
 
 #: What a decision is called in the list; a change without one is new.
 NEW, ACCEPTED = "new", "accepted"
+
+
+_ENVIRONMENTS = """
+    SELECT * FROM environments WHERE environment_id IN (SELECT environment_id FROM runs WHERE machine_id = ?)
+"""
+_DECISIONS = "SELECT * FROM decisions"
+
+
+def environments(index: Index, machine: str) -> dict[str, Row]:
+    """Return the environments in which a machine measured, by id."""
+    return {str(one["environment_id"]): one for one in index.query(_ENVIRONMENTS, [machine])}
+
+
+def of_machine(index: Index, machine: str) -> tuple[list[Row], list[Row]]:
+    """Return the series of a machine with their recent points, and what changed in them (see :func:`events`)."""
+    histories: list[Row] = list(index.query(_HISTORIES, [machine]))
+    found = events(histories, environments(index, machine), index.query(_DECISIONS))
+    return histories, found
 
 
 def _moment(microseconds: Any) -> datetime:

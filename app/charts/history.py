@@ -18,13 +18,15 @@ class Context:
     """What is drawn behind the points of a series.
 
     ``changes`` have ``at``, ``verdict`` and ``text``; ``steps`` (of versions and drivers) and ``notes`` have ``at`` and
-    ``text``; ``band`` is the lowest and highest time in ns that noise alone explains now.
+    ``text``; ``band`` is the lowest and highest time in ns that noise alone explains since ``settled``, the
+    last change.
     """
 
     changes: Sequence[Row] = field(default=())
     steps: Sequence[Row] = field(default=())
     notes: Sequence[Row] = field(default=())
     band: tuple[float, float] | None = None
+    settled: Any = None
 
 
 def _moment(value: Any) -> str:
@@ -56,7 +58,7 @@ def history(
     trace = points.line(name, timed, [_moment(row.get("started")) for row in drawn], scale)
     trace["line"] |= {"width": 1}
     trace["hovertext"] = [_hover(name, row) for row in drawn]
-    shapes, labels = _behind(context, scale, theme)
+    shapes, labels = _behind(context, drawn, scale, theme)
     return {
         "data": [trace, *_notes(context.notes, scale, drawn, theme)],
         "layout": base.layout(
@@ -92,7 +94,9 @@ def _hover(name: str, row: Row) -> str:
     )
 
 
-def _behind(context: Context, scale: float, theme: colours.Theme) -> tuple[list[Any], list[Any]]:
+def _behind(
+    context: Context, drawn: Sequence[Row], scale: float, theme: colours.Theme
+) -> tuple[list[Any], list[Any]]:
     """Return shapes and their labels: the noise band, steps of versions, change points."""
     shapes: list[dict[str, Any]] = []
     labels: list[dict[str, Any]] = []
@@ -101,9 +105,8 @@ def _behind(context: Context, scale: float, theme: colours.Theme) -> tuple[list[
         shapes.append(
             {
                 "type": "rect",
-                "xref": "paper",
-                "x0": 0,
-                "x1": 1,
+                "x0": _moment(context.settled or drawn[0].get("started")),
+                "x1": _moment(drawn[-1].get("started")),
                 "y0": low,
                 "y1": high,
                 "fillcolor": theme.fill,
@@ -117,7 +120,7 @@ def _behind(context: Context, scale: float, theme: colours.Theme) -> tuple[list[
     for change in context.changes:
         colour = theme.alarm if change.get("verdict") == "slower" else theme.good
         shapes.append(_upright(change, colour, "solid"))
-        labels.append(_label(change, colour, 1.11))
+        labels.append(_label(change, colour, 1.11 if context.steps else 1.0))
     return shapes, labels
 
 

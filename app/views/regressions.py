@@ -1,6 +1,6 @@
 """Regressions: what became slower, when, and what else changed then?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -16,10 +16,6 @@ PAGE = "views/regressions.py"
 
 SLOWER, FASTER, BOTH = "slower", "faster", "both"
 
-_ENVIRONMENTS = """
-    SELECT * FROM environments WHERE environment_id IN (SELECT environment_id FROM runs WHERE machine_id = ?)
-"""
-_DECISIONS = "SELECT * FROM decisions"
 _POINTS = f"SELECT {questions.RESULT} FROM board WHERE series_id = ? AND status = 'ok' ORDER BY started"  # noqa: S608
 _FLOOR = "SELECT noise_floor FROM noise_floors WHERE series_id = ?"
 _NOTES = """
@@ -47,7 +43,7 @@ def render() -> None:
         machine = filters.one("Machine", "machine", list(names), names.__getitem__)
         direction = filters.view([SLOWER, FASTER, BOTH])
         logarithmic = filters.scale()
-        histories = [] if machine is None else reading.ask(events.HISTORIES, machine, None)
+        histories, changed = ([], []) if machine is None else reading.ask(events.of_machine, machine)
         start = filters.since()
         histories = filters.narrow(histories)
     if machine is None:
@@ -56,15 +52,17 @@ def render() -> None:
     if not histories:
         st.info("No result fits these filters. Take one of them away in the side bar.")
         return
-    environments = {str(one["environment_id"]): one for one in reading.ask(_ENVIRONMENTS, machine)}
+    left = {row["series_id"] for row in histories}
     found = [
         one
-        for one in events.events(histories, environments, reading.ask(_DECISIONS))
-        if direction in (BOTH, one["verdict"]) and (start is None or one["at"] >= start)
+        for one in changed
+        if one["series_id"] in left
+        and direction in (BOTH, one["verdict"])
+        and (start is None or one["at"] >= start)
     ]
     series = _choose(histories, found)
     shown = [one for one in found if one["series_id"] == series]
-    _series(series, histories, machine, environments, logarithmic)
+    _series(series, histories, machine, logarithmic)
     for one in shown[:1]:
         _triage(one)
     _list(found, direction)
@@ -92,7 +90,6 @@ def _series(
     series: str,
     histories: Sequence[Row],
     machine: str,
-    environments: Mapping[str, Row],
     logarithmic: bool,
 ) -> None:
     """Draw one series with all that was going on."""
@@ -102,7 +99,11 @@ def _series(
     floor = texts.finite(floors[0]["noise_floor"]) if floors else None
     changes, band = events.context_of(points, floor)
     context = charts.Context(
-        changes, events.steps(points, environments), reading.ask(_notes, series, machine), band
+        changes,
+        events.steps(points, reading.ask(events.environments, machine)),
+        reading.ask(_notes, series, machine),
+        band,
+        changes[-1]["at"] if changes else None,
     )
     figure = charts.history(points, name, parts.theme(), context, logarithmic=logarithmic)
     if figure is None:
