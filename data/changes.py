@@ -217,7 +217,7 @@ def _change_points(series: Sequence[Values], floor: float) -> list[list[Change]]
             values = np.stack([one for one, _ in scaled])
             smooth = segments.despiked(values)
             noise = segments.noise_by_scale(smooth)
-            for row in np.flatnonzero(segments.noise_grows(noise)):
+            for row in np.flatnonzero(segments.noise_grows(noise)).tolist():
                 noise[row] = segments.without_certain_steps(smooth[row], noise[row])
             steps = segments.splits_anywhere(smooth, noise)
             edges = _steady_edges(values, noise)

@@ -43,7 +43,7 @@ SPIKE = 3.5
 #: deviation, for a normal distribution.
 MEDIAN_DEVIATION, UPPER_QUARTILE = 1.4826, 1.1503
 #: Steps beyond doubt: their deviate in windows of so many points, and the share of the step that four points show.
-_CERTAIN, _CERTAIN_REACH, _AT_ONCE = 6.0, 32, 0.6
+_CERTAIN, _CERTAIN_REACH, _AT_ONCE = 5.0, 32, 0.6
 #: Noise that grows more than this from windows of two points (the second scale) on has many steps in it, or memory.
 _GROWS, _SHORT = 1.3, 1
 #: Noise at a scale over that of single points, at most: where most values are equal the latter is nothing.

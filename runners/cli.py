@@ -20,6 +20,13 @@ COMMANDS: dict[str, str] = {
     "doctor": "what on this machine would disturb or falsify a measurement, and the remedy",
     "run": "measure, print the results, write the run file and store it",
     "compare": "two runs: ratio, interval and verdict for each case",
+    "regressions": "what became slower or faster, when, by how much and why; a gate for continuous integration",
+    "changes": "change points of any series, JSON or CSV",
+    "claims": "published claims and their verdicts on each machine and backend",
+    "census": "what has no recent result and why, and what has gone stale",
+    "accept": "accept a change: its new level is the expected one",
+    "annotate": "a remark on a machine, series, run, version or span of time",
+    "withdraw": "take a result back, with the reason; it stays citable",
     "import": "take run files into the ledger",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
 }
