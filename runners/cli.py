@@ -30,6 +30,8 @@ COMMANDS: dict[str, str] = {
     "report": "all that a choice of results says, as Markdown or HTML",
     "export": "results as Parquet, CSV or JSON, a whole board, Bencher's format, or a badge",
     "import": "take run files, boards and results of other tools into the ledger",
+    "upload": "send run files to a board: all that has no receipt of it yet, or those that are named",
+    "token": "who may send to this board and read from it: create, list, revoke",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
 }
 
