@@ -14,6 +14,7 @@ PAGES = [
     st.Page("views/hardware.py", title="Hardware", url_path="hardware"),
     st.Page("views/versions.py", title="Versions", url_path="versions"),
     st.Page("views/serialization.py", title="Serialization", url_path="serialization"),
+    st.Page("views/claims.py", title="Claims", url_path="claims"),
     st.Page("views/run.py", title="Run", url_path="run"),
     st.Page("views/exchange.py", title="Upload and export", url_path="exchange"),
 ]

@@ -1,44 +1,66 @@
-"""What changed in the series of a machine: each change with its size, what else changed then, and what was decided."""
+"""What changed in the series of one machine, as the detector finds it, and what surrounds the points of one series."""
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from statistics import median
 from typing import Any
 
+import msgspec
+
 from app import rows, texts, versions
 from app.rows import Row
-from data.changes import change_points, change_points_of
-from data.errors import BadInput
+from data import queries
+from data.errors import FlopwatchError
 from data.index import Index
+from data.records import Run
+from data.regressions import Decided, History, State, find_events, is_alarm
 
-__all__ = ["NEW", "context_of", "environments", "events", "of_machine", "steps"]
+__all__ = ["OPEN", "Changes", "environments", "of_machine", "steps", "surroundings"]
+
+#: States in which a change still asks for somebody's attention.
+OPEN = (State.CONFIRMED.value, State.NEW.value)
 
 #: The most recent points of a series that are looked at: what changed before them is old news.
-POINTS = 300
+_POINTS = 300
 
-#: One row a series of a machine, its recent points as lists.
+#: One row a series of a machine (and a ceiling, the yardstick), its recent points as lists.
 _HISTORIES = f"""
     SELECT series_id, any_value(kernel) AS kernel, any_value(case_id) AS case_id, any_value(variant) AS variant,
         any_value(condition) AS condition, any_value(backend) AS backend, any_value(device) AS device,
-        any_value(threads) AS threads, max(started) AS started, list(time_ns ORDER BY started) AS times_ns,
-        list(low_ns ORDER BY started) AS lows_ns, list(high_ns ORDER BY started) AS highs_ns,
-        list(epoch_us(started) ORDER BY started) AS moments_us,
-        list(environment_id ORDER BY started) AS environments, 'ok' AS status
+        any_value(threads) AS threads, any_value(machine) AS machine, max(started) AS started, 'ok' AS status,
+        is_ceiling, list(run_id ORDER BY started) AS runs, list(epoch_us(started) ORDER BY started) AS moments_us,
+        list(time_ns ORDER BY started) AS times_ns, list(low_ns ORDER BY started) AS lows_ns,
+        list(high_ns ORDER BY started) AS highs_ns
     FROM (
-        SELECT * FROM board WHERE machine_id = ? AND status = 'ok' AND time_ns > 0
-        QUALIFY row_number() OVER (PARTITION BY series_id ORDER BY started DESC) <= {POINTS}
-    ) GROUP BY series_id
+        SELECT * FROM (
+            SELECT false AS is_ceiling, * FROM board UNION ALL BY NAME SELECT true AS is_ceiling, * FROM ceilings
+        )
+        WHERE machine_id = ? AND status = 'ok' AND time_ns > 0
+        QUALIFY row_number() OVER (PARTITION BY series_id ORDER BY started DESC) <= {_POINTS}
+    ) GROUP BY series_id, is_ceiling
 """  # noqa: S608 - a constant
-
-#: What a decision is called in the list; a change without one is new.
-NEW, ACCEPTED = "new", "accepted"
-
-
 _ENVIRONMENTS = """
     SELECT * FROM environments WHERE environment_id IN (SELECT environment_id FROM runs WHERE machine_id = ?)
 """
 _DECISIONS = "SELECT * FROM decisions"
+_FLOORS = "SELECT series_id, noise_floor FROM noise_floors"
+_ACCEPTANCE = "acceptance"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """The series of a machine, and one row a change of any of them, the newest first.
+
+    A row has the identity of its series, ``at``, ``ratio`` (new/old time, above 1 is slower) with ``low`` and ``high``,
+    ``verdict``, ``confidence``, ``state``, ``alarm``, ``cause`` in words, ``index`` of the first point of the new level
+    and ``recent_ns``, the points to draw small.
+    """
+
+    series: Sequence[Row]
+    rows: Sequence[Row]
 
 
 def environments(index: Index, machine: str) -> dict[str, Row]:
@@ -46,106 +68,116 @@ def environments(index: Index, machine: str) -> dict[str, Row]:
     return {str(one["environment_id"]): one for one in index.query(_ENVIRONMENTS, [machine])}
 
 
-def of_machine(index: Index, machine: str) -> tuple[list[Row], list[Row]]:
-    """Return the series of a machine with their recent points, and what changed in them (see :func:`events`)."""
-    histories: list[Row] = list(index.query(_HISTORIES, [machine]))
-    found = events(histories, environments(index, machine), index.query(_DECISIONS))
-    return histories, found
+def of_machine(index: Index, machine: str) -> Changes:
+    """Return the series of a machine with their recent points, and what changed in them."""
+    held = index.query(_HISTORIES, [machine])
+    floors = {str(row["series_id"]): row["noise_floor"] for row in index.query(_FLOORS)}
+    histories = [_history(row, machine, floors.get(str(row["series_id"]))) for row in held]
+    decided = [one for row in index.query(_DECISIONS) if (one := _decided(row)) is not None]
+    found: list[Row] = [
+        {
+            "series_id": member.history.series,
+            **member.history.cell,
+            "at": member.at,
+            "ratio": member.ratio,
+            "low": member.low,
+            "high": member.high,
+            "verdict": "slower" if member.slower else "faster",
+            "confidence": member.confidence,
+            "state": member.state.value,
+            "alarm": is_alarm(event, member),
+            "cause": event.sentence,
+            "event": event.id,
+            "index": member.index,
+            "recent_ns": member.history.time_ns,
+        }
+        for event in find_events(histories, lambda run: _first_line(index, run), decided)
+        for member in event.members
+    ]
+    return Changes([row for row in held if not row["is_ceiling"]], found)
 
 
-def _moment(microseconds: Any) -> datetime:
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=int(microseconds))
-
-
-def events(histories: Sequence[Row], environments: Mapping[str, Row], decisions: Iterable[Row]) -> list[Row]:
-    """Return one row a change of any series, those that nobody has decided about first, then the newest first.
-
-    ``ratio`` is new/old time (above 1 is slower), ``state`` what was decided, ``cause`` what else changed between the
-    last point before and the first one after.
-    """
-    long = [row for row in histories if len(row["times_ns"]) >= 2]
-    try:
-        found = change_points_of([row["times_ns"] for row in long])
-    except BadInput:
-        return []
-    decided = {
-        (str(one["series_id"]), _second(one.get("change_at"))): str(one.get("decision") or ACCEPTED)
-        for one in sorted(decisions, key=lambda one: str(one.get("at")))
+def _history(row: Row, machine: str, floor: float | None) -> History:
+    cell = {
+        name: row[name]
+        for name in ("kernel", "case_id", "variant", "condition", "backend", "device", "threads")
     }
-    told: list[Row] = []
-    for row, changes in zip(long, found, strict=True):
-        for change in changes:
-            at = _moment(row["moments_us"][change.index])
-            state = decided.get((str(row["series_id"]), _second(at)), NEW)
-            before, after = (row["environments"][change.index - back] for back in (1, 0))
-            told.append(
-                {
-                    **{name: row.get(name) for name in _IDENTITY},
-                    "at": at,
-                    "ratio": change.ratio,
-                    "verdict": "slower" if change.ratio > 1 else "faster",
-                    "confidence": change.confidence,
-                    "state": state,
-                    "cause": difference(environments.get(before), environments.get(after)),
-                    "recent_ns": row["times_ns"],
-                }
-            )
-    return sorted(told, key=lambda one: (one["state"] != NEW, -one["at"].timestamp()))
+    return History(
+        str(row["series_id"]),
+        machine,
+        str(row["machine"]),
+        cell | {"case": row["case_id"]},
+        row["runs"],
+        [datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=moment) for moment in row["moments_us"]],
+        row["times_ns"],
+        row["lows_ns"],
+        row["highs_ns"],
+        floor,
+        bool(row["is_ceiling"]),
+    )
 
 
-_IDENTITY = (*("series_id", "kernel", "case_id", "variant", "condition", "backend", "device", "threads"),)
+def _decided(row: Row) -> Decided | None:
+    """Return a decision as the detector reads it; None for a word that it does not know."""
+    word = State.ACCEPTED.value if row.get("kind") == _ACCEPTANCE else str(row.get("decision"))
+    try:
+        return Decided(str(row["series_id"]), row["change_at"], State(word), row["at"])
+    except ValueError:
+        return None
 
 
-def _second(value: Any) -> int | None:
-    return int(value.timestamp()) if isinstance(value, datetime) else None
+def _first_line(index: Index, run: str) -> Run | None:
+    """Return the first line of a run's file, which describes its circumstances."""
+    try:
+        line = queries.run_file(index, run).partition(b"\n")[0]
+        return msgspec.json.decode(line, type=Run)
+    except (FlopwatchError, msgspec.MsgspecError, json.JSONDecodeError):
+        return None
 
 
-def difference(before: Row | None, after: Row | None) -> str:
-    """Say what differs between two environments; empty where they are the same or not known."""
-    if before is None or after is None or before is after:
-        return ""
+def _difference(before: Row | None, after: Row | None) -> str:
+    """Say what differs between two environments."""
+    if before is None or after is None:
+        return "another environment"
     old, new = versions.versions_of(before), versions.versions_of(after)
     names = [name for name in {**old, **new} if old.get(name) != new.get(name)]
     told = [f"{name} {old.get(name, 'absent')} → {new.get(name, 'absent')}" for name in names]
     return ", ".join(told) or "settings of the environment"
 
 
-def steps(points: Sequence[Row], environments: Mapping[str, Row]) -> list[Row]:
+def steps(points: Sequence[Row], known: dict[str, Row]) -> list[Row]:
     """Return the moments at which a series went on in another environment, and what had changed."""
-    found: list[Row] = []
-    for before, after in pairwise(points):
-        one, other = (environments.get(str(row.get("environment_id"))) for row in (before, after))
-        if before.get("environment_id") != after.get("environment_id"):
-            found.append(
-                {"at": after.get("started"), "text": difference(one, other) or "another environment"}
-            )
-    return found
+    return [
+        {
+            "at": after.get("started"),
+            "text": _difference(*(known.get(str(row.get("environment_id"))) for row in (before, after))),
+        }
+        for before, after in pairwise(points)
+        if before.get("environment_id") != after.get("environment_id")
+    ]
 
 
-def context_of(points: Sequence[Row], floor: float | None) -> tuple[list[Row], tuple[float, float] | None]:
-    """Return the changes of one series, and the band in which noise alone keeps it now.
+def surroundings(
+    points: Sequence[Row], changes: Iterable[Row], floor: float | None
+) -> tuple[list[Row], tuple[float, float] | None]:
+    """Return the changes of one series as a chart names them, and the band in which noise alone keeps it now.
 
     ``floor`` is the measured noise floor as a share; where there is none, the spread since the last change serves.
     """
-    speeds = [row for row in points if rows.is_speed(row) and (texts.finite(row.get("time_ns")) or 0.0) > 0]
-    times = [float(row["time_ns"]) for row in speeds]
-    try:
-        found = change_points(times, noise_floor=floor) if len(times) > 1 else []
-    except BadInput:
-        found = []
-    changes: list[Row] = [
-        {
-            "at": speeds[change.index].get("started"),
-            "verdict": "slower" if change.ratio > 1 else "faster",
-            "text": f"{'slower' if change.ratio > 1 else 'faster'}, {texts.ratio(change.ratio)}",
-            "ratio": change.ratio,
-            "confidence": change.confidence,
-        }
-        for change in found
+    named: list[Row] = [
+        {**one, "text": f"{one['verdict']}, {texts.ratio(one['ratio'], one['low'], one['high'])}"}
+        for one in sorted(changes, key=lambda one: str(one["at"]))
     ]
-    level = times[found[-1].index if found else 0 :]
+    last = named[-1]["at"] if named else None
+    level = [
+        float(row["time_ns"])
+        for row in points
+        if rows.is_speed(row)
+        and texts.finite(row.get("time_ns"))
+        and (last is None or row["started"] >= last)
+    ]
     if len(level) < 3:
-        return changes, None
+        return named, None
     middle = median(level)
-    spread = floor or 3 * 1.4826 * median(abs(time - middle) for time in level) / middle
-    return changes, (middle * (1 - spread), middle * (1 + spread))
+    spread: Any = floor or 3 * 1.4826 * median(abs(time - middle) for time in level) / middle
+    return named, (middle * (1 - spread), middle * (1 + spread))

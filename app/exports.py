@@ -1,26 +1,27 @@
-"""Results as files: a view, narrowed, written by DuckDB as CSV, Parquet or JSON."""
+"""Results as files for a browser: a documented view, narrowed, or the whole report."""
 
 import tempfile
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 
 from app import reading
+from data import export
 from data.errors import BadInput
+from data.index import Index
+from data.report.build import build
+from data.report.render import render
+from data.report.selection import Selection
 
-__all__ = ["FORMATS", "MOST_ROWS", "Narrowing", "count", "export", "views"]
+__all__ = ["FORMATS", "MOST_ROWS", "count", "file_of", "report", "views"]
 
-#: format → (suffix, media type, options of COPY)
-FORMATS: Mapping[str, tuple[str, str, str]] = {
-    "CSV": ("csv", "text/csv", "FORMAT csv, HEADER true"),
-    "Parquet": ("parquet", "application/vnd.apache.parquet", "FORMAT parquet, COMPRESSION zstd"),
-    "JSON": ("json", "application/json", "FORMAT json, ARRAY true"),
+#: format → (suffix, media type)
+FORMATS: Mapping[str, tuple[str, str]] = {
+    "CSV": ("csv", "text/csv"),
+    "Parquet": ("parquet", "application/vnd.apache.parquet"),
+    "JSON": ("json", "application/json"),
 }
 #: A browser takes so many rows at once; for more there is the command.
-MOST_ROWS = 200_000
-
-#: machine ids (empty: all) and the earliest start of a run.
-Narrowing = tuple[tuple[str, ...], datetime | None]
+MOST_ROWS = 1_000_000
 
 _VIEWS = """
     SELECT v.view_name AS view, v.comment, list(c.column_name ORDER BY c.column_index) AS columns,
@@ -39,36 +40,43 @@ def views() -> dict[str, dict[str, str]]:
     }
 
 
-def _select(view: str, narrowing: Narrowing) -> tuple[str, list[object]]:
+def _count(index: Index, view: str, selection: Selection) -> int:
     held = views()
     if view not in held:
         raise BadInput(f"there is no view {view!r}; there are {', '.join(held)}")
-    machines, start = narrowing
-    conditions, parameters = [], list[object]()
-    if machines and "machine_id" in held[view]:
-        conditions.append("machine_id IN (SELECT unnest(?::VARCHAR[]))")
-        parameters.append(list(machines))
-    if start is not None and "started" in held[view]:
-        conditions.append("started >= ?")
-        parameters.append(start)
-    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
-    return f'FROM "{view}"{where}', parameters  # the name is that of a view that exists
+    runs = selection.run_ids(index) if "run_id" in held[view] else None
+    # The name is that of a view that exists.
+    sql = f'SELECT count(*) AS rows FROM "{view}"'  # noqa: S608
+    if runs is not None:
+        sql += " WHERE run_id IN (SELECT unnest(?::VARCHAR[]))"
+    return int(index.query(sql, None if runs is None else [runs])[0]["rows"])
 
 
-def count(view: str, narrowing: Narrowing) -> int:
+def count(view: str, selection: Selection) -> int:
     """Return how many rows an export would have."""
-    sql, parameters = _select(view, narrowing)
-    with reading.store().cursor() as cursor:
-        ((rows,),) = cursor.execute(f"SELECT count(*) {sql}", parameters).fetchall()
-    return int(rows)
+    found: int = reading.ask(_count, view, selection)
+    return found
 
 
-def export(view: str, form: str, narrowing: Narrowing) -> bytes:
-    """Return at most MOST_ROWS rows of a view as a file of format ``form``; raises BadInput for an unknown view."""
-    suffix, _, options = FORMATS[form]
-    sql, parameters = _select(view, narrowing)
-    with tempfile.TemporaryDirectory(prefix="flopwatch-") as folder, reading.store().cursor() as cursor:
+def file_of(view: str, form: str, selection: Selection) -> bytes:
+    """Return a view as a file; raises BadInput for an unknown view, and where it has more rows than MOST_ROWS."""
+    if count(view, selection) > MOST_ROWS:
+        raise BadInput(f"{view} has more than {MOST_ROWS:,} rows; narrow it, or use flopwatch export")
+    suffix, _ = FORMATS[form]
+    with tempfile.TemporaryDirectory(prefix="flopwatch-") as folder:
         path = Path(folder) / f"export.{suffix}"
-        place = str(path).replace("'", "''")
-        cursor.execute(f"COPY ({sql} LIMIT {MOST_ROWS}) TO '{place}' ({options})", parameters).fetchall()
+        export.export_view(reading.store(), view, path, suffix, selection)
         return path.read_bytes()
+
+
+def _report(index: Index, selection: Selection) -> tuple[str, str]:
+    """Return the report as Markdown without its charts, and whole as HTML."""
+    made = build(index, selection)
+    plain = build(index, selection, draw=False)
+    return render(plain), render(made, "html")
+
+
+def report(selection: Selection) -> tuple[str, str]:
+    """Return the report as Markdown for a preview, and as one file of HTML; raises NotFound where nothing is chosen."""
+    found: tuple[str, str] = reading.ask(_report, selection)
+    return found

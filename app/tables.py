@@ -15,6 +15,7 @@ from app.rows import Row
 
 __all__ = [
     "CEILINGS",
+    "CLAIMS",
     "DIFFERENCES",
     "DOCUMENTED",
     "EVENTS",
@@ -54,6 +55,7 @@ class Column:
 _RUN = "run?run="
 _SPEEDUP = ("speedup", "speedup_low", "speedup_high")
 _RATIO = ("ratio", "ratio_low", "ratio_high")
+_CHANGE = ("ratio", "low", "high")
 _TIME = ("time_ns", "low_ns", "high_ns")
 
 
@@ -236,19 +238,45 @@ DOCUMENTED = (
     Column("Meaning", _plain("meaning")),
 )
 
-#: What :func:`app.events.events` finds.
+#: What :func:`app.events.of_machine` finds.
 EVENTS = (
     Column("State", _plain("state")),
     Column("Since", _plain("at"), moment=True),
-    Column("New / old", _number("ratio"), lambda row: texts.ratio(row.get("ratio"))),
+    Column("New / old", _number("ratio"), lambda row: texts.ratio(*(row.get(name) for name in _CHANGE))),
     Column("Case", _plain("case_id")),
     Column("Backend", _plain("backend")),
     Column("Variant", _plain("variant")),
     _counted("threads"),
     Column("Recent times", _plain("recent_ns"), sparkline=True),
-    Column("At the same time", _plain("cause")),
+    Column("Why", _plain("cause")),
     Column("Confidence", _number("confidence"), lambda row: texts.share(row.get("confidence"))),
 )
+
+#: What :func:`app.published.findings` finds.
+CLAIMS = (
+    Column("Claim", _plain("id")),
+    Column("Verdict", _plain("verdict")),
+    Column("Backend", _plain("backend")),
+    Column("Measured", _number("estimate"), lambda row: _measured(row)),
+    Column("Interval", lambda row: _claimed(row, row.get("low"), row.get("high"))),
+    Column("Published", lambda row: _claimed(row, *(row.get("expected") or (None, None)))),
+    Column("Statement", _plain("statement")),
+    Column("In words", _plain("sentence")),
+    Column("Source", _plain("source")),
+)
+
+
+def _measured(row: Row) -> str:
+    return texts.rate(row.get("estimate"), row.get("unit"), row.get("low"), row.get("high"))
+
+
+def _claimed(row: Row, low: Any, high: Any) -> str:
+    ends = [texts.finite(end) for end in (low, high)]
+    if None in ends:
+        return texts.ABSENT
+    shown = [f"{end:,.4g}" for end in ends]
+    return f"{shown[0] if shown[0] == shown[1] else ' – '.join(shown)} {row.get('unit')}"
+
 
 VERSIONS = (Column("Version", _plain("version")), *MEASUREMENT)
 

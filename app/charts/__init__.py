@@ -10,6 +10,7 @@ from app.charts.files import describe_formats, formats
 from app.charts.heatmap import describe_speedups, speedups
 from app.charts.history import Context, describe_history, history
 from app.charts.machines import describe_hardware, hardware
+from app.charts.ranges import claims, describe_claims
 from app.charts.roofline import describe_roofline, place, roofline
 from app.charts.samples import describe_samples, samples
 from app.charts.shares import ceiling_shares, describe_shares
@@ -21,6 +22,8 @@ __all__ = [
     "Context",
     "Figure",
     "ceiling_shares",
+    "claims",
+    "describe_claims",
     "describe_formats",
     "describe_hardware",
     "describe_history",

@@ -7,14 +7,15 @@ import streamlit as st
 
 from app import exports, filters, parts, reading, tables, texts
 from app.rows import Row
-from data.errors import FlopwatchError
+from data.errors import FlopwatchError, NotFound
 from data.question import ROWS, SECONDS, answer
+from data.report.selection import Selection
 
 __all__ = ["render"]
 
 PAGE = "views/exchange.py"
 
-UPLOAD, EXPORT, SQL = "upload", "export", "ask in SQL"
+UPLOAD, EXPORT, REPORT, SQL = "upload", "export", "report", "ask in SQL"
 _TAKEN = "flopwatch-receipts"
 _EXAMPLE = """\
 SELECT machine, backend, variant, round(rate, 1) AS gflops, round(100 * share_of_ceiling) AS percent_of_ceiling
@@ -28,14 +29,14 @@ def render() -> None:
     parts.title("Upload and export", "How do results get in, and how do they get out?")
     view = st.segmented_control(
         "What to do",
-        [UPLOAD, EXPORT, SQL],
+        [UPLOAD, EXPORT, REPORT, SQL],
         default=UPLOAD,
         required=True,
         key="do",
         bind="query-params",
         label_visibility="collapsed",
     )
-    {EXPORT: _export, SQL: _ask}.get(str(view), _upload)()
+    {EXPORT: _export, REPORT: _report, SQL: _ask}.get(str(view), _upload)()
 
 
 def _upload() -> None:
@@ -86,59 +87,104 @@ def _take(name: str, content: bytes) -> Row:
     }
 
 
+def _selection() -> Selection:
+    """Ask in the side bar for what narrows an export or a report."""
+    names = reading.machines()
+    with st.sidebar:
+        chosen = filters.many("Machines", "machine", list(names), names.__getitem__)
+        start = filters.since()
+    # To the day, so that a question that is asked again is the same question.
+    day = None if start is None else start.replace(hour=0, minute=0, second=0, microsecond=0)
+    return Selection(machines=tuple(chosen) if len(chosen) < len(names) else (), since=day)
+
+
 def _export() -> None:
     """Offer each documented view as a file."""
     st.subheader("Export a view", anchor=False)
-    held = exports.views()
-    names = reading.machines()
-    if not names:
+    if not reading.machines():
         parts.empty()
         return
+    held = exports.views()
     with st.container(horizontal=True):
-        view = st.selectbox(
-            "View",
-            list(held),
-            index=list(held).index("latest"),
-            key="export",
-            bind="query-params",
-            format_func=str,
+        view = str(
+            st.selectbox(
+                "View", list(held), index=list(held).index("latest"), key="export", bind="query-params"
+            )
         )
-        form = st.segmented_control(
-            "Format",
-            list(exports.FORMATS),
-            default="CSV",
-            required=True,
-            key="format",
-            bind="query-params",
+        form = str(
+            st.segmented_control(
+                "Format",
+                list(exports.FORMATS),
+                default="CSV",
+                required=True,
+                key="format",
+                bind="query-params",
+            )
         )
-    columns = held[str(view)]
-    st.markdown(f":gray[{texts.escape(columns[''])}]")
-    with st.sidebar:
-        chosen = (
-            filters.many("Machines", "machine", list(names), names.__getitem__)
-            if "machine_id" in columns
-            else []
-        )
-        start = filters.since() if "started" in columns else None
-    machines = tuple(chosen) if len(chosen) < len(names) else ()
-    found = exports.count(str(view), (machines, start))
-    suffix, media, _ = exports.FORMATS[str(form)]
-    # The start moves with the clock; the file is made when it is asked for.
+    st.markdown(f":gray[{texts.escape(held[view][''])}]")
+    selection = _selection()
+    try:
+        rows = exports.count(view, selection)
+    except NotFound as error:
+        st.info(texts.escape(error))
+        return
+    suffix, media = exports.FORMATS[form]
+    too_many = rows > exports.MOST_ROWS
+    # The file is made when it is asked for.
     st.download_button(
-        f"Download {min(found, exports.MOST_ROWS):,} rows",
-        data=lambda: exports.export(str(view), str(form), (machines, start)),
+        f"Download {rows:,} rows",
+        data=lambda: exports.file_of(view, form, selection),
         file_name=f"flopwatch-{view}.{suffix}",
         mime=media,
         on_click="ignore",
         type="primary",
-        disabled=not found,
+        disabled=too_many or not rows,
         key="export-file",
     )
-    if found > exports.MOST_ROWS:
-        st.caption(
-            f"There are {found:,} rows; the file has the first {exports.MOST_ROWS:,}. For all of them: flopwatch export"
+    if too_many:
+        st.info(
+            "These are more rows than a browser takes well. Narrow them in the side bar, or write them here:"
         )
-    _columns({str(view): columns})
+        st.code(f"flopwatch export --help  # {view}", language="bash")
+    _columns({view: held[view]})
+
+
+def _report() -> None:
+    """Make the report, show it, and offer it as a file."""
+    st.subheader("Report", anchor=False)
+    if not reading.machines():
+        parts.empty()
+        return
+    selection = _selection()
+    try:
+        with st.spinner("Writing the report …"):
+            text, page = exports.report(selection)
+    except NotFound as error:
+        st.info(texts.escape(error))
+        return
+    with st.container(horizontal=True):
+        st.download_button(
+            "Download as HTML",
+            data=page,
+            file_name="flopwatch-report.html",
+            mime="text/html",
+            on_click="ignore",
+            type="primary",
+            key="report-html",
+        )
+        st.download_button(
+            "Download as Markdown",
+            data=text,
+            file_name="flopwatch-report.md",
+            mime="text/markdown",
+            on_click="ignore",
+            key="report-md",
+        )
+    st.markdown(
+        ":gray[The charts are in the file of HTML; flopwatch report writes them beside the Markdown, too.]"
+    )
+    with st.container(border=True):
+        st.markdown(text)
 
 
 def _ask() -> None:

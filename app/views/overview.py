@@ -6,7 +6,20 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from app import charts, events, filters, fleet, parts, questions, reading, rows, starter, tables, texts
+from app import (
+    charts,
+    events,
+    filters,
+    fleet,
+    parts,
+    published,
+    questions,
+    reading,
+    rows,
+    starter,
+    tables,
+    texts,
+)
 from app.rows import Row
 
 __all__ = ["render"]
@@ -57,6 +70,7 @@ def render() -> None:
     machine = _machine(names)
     changed = _undecided(machine)
     _figures(machines, runs, problems, changed)
+    _claims(machine)
     starter.offer(_kernels(machine))
     _changed(changed, names.get(machine or ""))
     if problems:
@@ -96,9 +110,18 @@ def _undecided(machine: str | None) -> list[Row]:
     """Return the changes that are confirmed or wait for a decision, confirmed ones first, the largest of each first."""
     if machine is None:
         return []
-    _, found = reading.ask(events.of_machine, machine)
-    open_ones = [one for one in found if one["state"] in ("confirmed", events.NEW)]
-    return sorted(open_ones, key=lambda one: (one["state"] == events.NEW, -abs(math.log(one["ratio"]))))
+    found = reading.ask(events.of_machine, machine).rows
+    return sorted(
+        (one for one in found if one["state"] in events.OPEN),
+        key=lambda one: (events.OPEN.index(one["state"]), not one["alarm"], -abs(math.log(one["ratio"]))),
+    )
+
+
+def _claims(machine: str | None) -> None:
+    """Say in one line what the published claims come to on the machine."""
+    line = published.in_one_line(published.findings(machine)) if machine else ""
+    if line:
+        st.markdown(f"Published claims on this machine: {texts.escape(line)}")
 
 
 def _changed(changed: Sequence[Row], machine: str | None) -> None:
@@ -109,7 +132,9 @@ def _changed(changed: Sequence[Row], machine: str | None) -> None:
     chosen = parts.table(
         changed, tables.EVENTS, key="changed", alt="Changes that nobody has settled yet", choose=True
     )
-    st.markdown(":gray[Choose a row to see its series, and to confirm, dismiss or accept the change.]")
+    st.markdown(
+        ":gray[Choose a row to see its series, and to confirm or accept the change, or call it noise.]"
+    )
     if chosen is not None:
         wanted = {"machine": machine, "series": str(chosen["series_id"]), "view": "both"}
         st.switch_page("views/regressions.py", query_params=wanted)

@@ -43,9 +43,9 @@ def render() -> None:
         machine = filters.one("Machine", "machine", list(names), names.__getitem__)
         direction = filters.view([SLOWER, FASTER, BOTH])
         logarithmic = filters.scale()
-        histories, changed = ([], []) if machine is None else reading.ask(events.of_machine, machine)
+        changes = events.Changes([], []) if machine is None else reading.ask(events.of_machine, machine)
         start = filters.since()
-        histories = filters.narrow(histories)
+        histories = filters.narrow(changes.series)
     if machine is None:
         st.info("The link names a machine that is not here. Choose one in the side bar.")
         return
@@ -55,14 +55,15 @@ def render() -> None:
     left = {row["series_id"] for row in histories}
     found = [
         one
-        for one in changed
+        for one in changes.rows
         if one["series_id"] in left
         and direction in (BOTH, one["verdict"])
         and (start is None or one["at"] >= start)
     ]
     series = _choose(histories, found)
     shown = [one for one in found if one["series_id"] == series]
-    _series(series, histories, machine, logarithmic)
+    name = _name(next(row for row in histories if row["series_id"] == series))
+    _series(series, name, machine, [one for one in changes.rows if one["series_id"] == series], logarithmic)
     for one in shown[:1]:
         _triage(one)
     _list(found, direction)
@@ -86,18 +87,12 @@ def _choose(histories: Sequence[Row], found: Sequence[Row]) -> str:
     return filters.listed("Series", "series", named)
 
 
-def _series(
-    series: str,
-    histories: Sequence[Row],
-    machine: str,
-    logarithmic: bool,
-) -> None:
+def _series(series: str, name: str, machine: str, changed: Sequence[Row], logarithmic: bool) -> None:
     """Draw one series with all that was going on."""
     points = reading.ask(_POINTS, series)
-    name = _name(next(row for row in histories if row["series_id"] == series))
     floors = reading.ask(_FLOOR, series)
     floor = texts.finite(floors[0]["noise_floor"]) if floors else None
-    changes, band = events.context_of(points, floor)
+    changes, band = events.surroundings(points, changed, floor)
     context = charts.Context(
         changes,
         events.steps(points, reading.ask(events.environments, machine)),
@@ -123,10 +118,12 @@ def _series(
 def _triage(event: Row) -> None:
     """Let the owner of the server decide about the newest change of the series."""
     when = texts.moment(event["at"])
-    cause = f"; at the same time: {texts.escape(event['cause'])}" if event["cause"] else ""
+    badge = ":red-badge[alarm] " if event["alarm"] else ""
+    between = texts.ratio_interval(event["ratio"], event["low"], event["high"])
     st.markdown(
-        f"**{texts.escape(event['verdict'])}, {texts.escape(texts.ratio(event['ratio']))} the time** since {when}, "
-        f"confidence {event['confidence']:.0%}, state: {texts.escape(event['state'])}{cause}"
+        f"{badge}**{texts.escape(event['verdict'])}, {texts.escape(texts.ratio(event['ratio']))} the time** "
+        f"({texts.escape(between)}) since {when}, confidence {event['confidence']:.0%}, state: "
+        f"{texts.escape(event['state'])}. {texts.escape(event['cause'])}"
     )
     if not parts.is_local():
         return
@@ -134,7 +131,7 @@ def _triage(event: Row) -> None:
         reason = st.text_input("Reason", key=f"reason-{event['series_id']}", placeholder="why, for others")
         for word, label, meaning in (
             ("confirmed", "Confirm", "It is real and shall be looked into"),
-            ("dismissed", "Dismiss", "It is no change of the program: noise, or the machine"),
+            ("noise", "Noise", "It is no change of the program: noise, or the machine"),
             ("accepted", "Accept", "It is meant: the new level is the expected one"),
         ):
             if st.button(label, key=f"{word}-{event['series_id']}", help=meaning):
