@@ -60,8 +60,8 @@ def gaps(
 ) -> list[Gap]:
     """Return the cells without a recent result that is ok.
 
-    Expected is, on each machine, every cell that any machine has measured or tried.  ``latest`` are all rows of the view
-    of that name; ``last_ok`` says when each series was ok last.
+    Expected is, on each machine, every cell that any machine has measured or tried.  ``latest`` are all rows of the
+    view of that name; ``last_ok`` says when each series was ok last.
     """
     rows = list(latest)
     cells = {tuple(row[name] for name in _CELL) for row in rows}
@@ -73,12 +73,12 @@ def gaps(
         name = str(next(iter(held.values()))["machine"])
         threads = {row["threads"] for row in held.values()}
         for cell in sorted(cells):
-            row = held.get(cell)
-            if row is None and cell[-1] not in threads:
+            there = held.get(cell)
+            if there is None and cell[-1] not in threads:
                 continue  # a machine with other cores has other thread counts
-            why, install, when = _why(row, last_ok, now, recent)
+            why, install, when = _why(there, last_ok, now, recent)
             if why:
-                found.append(Gap(name, *cell, why, install, when))
+                found.append(Gap(name, *cell, why, install, when))  # type: ignore[call-arg]
     return found
 
 

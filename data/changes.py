@@ -237,6 +237,8 @@ def _look(
     values: Values, splits: Sequence[Split], noise: Values, edges: NDArray[np.bool_], least: float
 ) -> list[_Found]:
     """Add to the splits of a series those of its edges, and what happened at its end."""
+    if splits and _too_early(values, splits[-1].index):
+        splits = splits[:-1]
     found = [_Found(one.index, one.step, _confidence(one.deviate, len(values), one.index)) for one in splits]
     for sign in (_SIGNS[number] for number in np.flatnonzero(edges)):
         for one in _edge_steps(sign * values, least):
@@ -244,6 +246,14 @@ def _look(
                 found.append(_Found(one.index, sign * one.step, one.confidence))
     found.sort(key=lambda one: one.index)
     return found + _ending(values, found, float(noise[0]), least)
+
+
+def _too_early(values: Values, index: int) -> bool:
+    """Whether a split before the last three points is one of the last two, which are looked at apart."""
+    if index != len(values) - segments.LAST:
+        return False
+    old, new = segments.median(values[:index][-2 * BLOCK :]), segments.median(values[index + 1 :])
+    return bool((values[index] - (old + new) / 2) * (new - old) < 0)
 
 
 def _confidence(deviate: float, points: int, index: int | None = None) -> float:

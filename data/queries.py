@@ -19,6 +19,7 @@ __all__ = [
     "first_line",
     "histories",
     "history",
+    "last_ok",
     "latest",
     "machines",
     "measurement",
@@ -163,6 +164,14 @@ def first_line(index: Index, run_id: str) -> Run | None:
         return msgspec.json.decode(line, type=Run)
     except (FlopwatchError, msgspec.MsgspecError):
         return None
+
+
+def last_ok(index: Index) -> dict[str, datetime]:
+    """When each series was ok last."""
+    rows = index.query(
+        "SELECT series_id, max(started) AS started FROM board WHERE status = 'ok' GROUP BY series_id"
+    )
+    return {row["series_id"]: row["started"] for row in rows}
 
 
 def machines(index: Index) -> list[Row]:

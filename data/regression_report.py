@@ -51,10 +51,10 @@ def _count(number: int, what: str) -> str:
 
 def _section(event: Event, *, alarm: bool) -> str:
     begin = "**Regression**" if alarm else "Change"
+    when = f"{event.at:%Y-%m-%d %H:%M} UTC"
+    what = f"{len(event.members)} series: {event.attribution.value} ({_cell(event.sentence)})"
     lines = [
-        f"{begin} `{event.id}` on {_cell(event.machine)}, {event.at:%Y-%m-%d %H:%M} UTC, "
-        f"{len(event.members)} series"
-        f": {event.attribution.value} ({_cell(event.sentence)})",
+        f"{begin} `{event.id}` on {_cell(event.machine)}, {when}, {what}",
         "",
         "| series | change | before | after | confidence | state |",
         "| --- | --- | --- | --- | --- | --- |",
