@@ -15,6 +15,7 @@ __all__ = ["VERDICTS", "findings", "in_one_line", "sources"]
 
 #: Verdicts in the order in which people want to see them.
 VERDICTS = tuple(verdict.value for verdict in ClaimVerdict)
+_PLURAL = {"holds": "hold", "falls short": "fall short"}
 _MACHINE = "SELECT * FROM machines WHERE machine_id = ?"
 
 
@@ -44,4 +45,8 @@ def in_one_line(found: Sequence[Row]) -> str:
     counts = {verdict: sum(1 for row in found if row["verdict"] == verdict) for verdict in VERDICTS}
     if not sum(counts[verdict] for verdict in VERDICTS if verdict != ClaimVerdict.NOT_MEASURED):
         return ""
-    return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
+    return ", ".join(
+        f"{count} {verdict if count == 1 else _PLURAL.get(verdict, verdict)}"
+        for verdict, count in counts.items()
+        if count
+    )

@@ -19,6 +19,7 @@ __all__ = [
     "DIFFERENCES",
     "DOCUMENTED",
     "EVENTS",
+    "EVENTS_TOGETHER",
     "FACTS",
     "FASTEST",
     "FORMATS",
@@ -277,6 +278,15 @@ def _claimed(row: Row, low: Any, high: Any) -> str:
     shown = [f"{end:,.4g}" for end in ends]
     return f"{shown[0] if shown[0] == shown[1] else ' – '.join(shown)} {row.get('unit')}"
 
+
+#: The same, one row for all that changed at one time, as :func:`app.events.together` puts them together.
+EVENTS_TOGETHER = (
+    *EVENTS[:2],
+    Column("What", _plain("what")),
+    Column("Most", lambda row: f"{row.get('case_id')} · {row.get('backend')} · {row.get('variant')}"),
+    EVENTS[2],
+    *EVENTS[7:9],
+)
 
 VERSIONS = (Column("Version", _plain("version")), *MEASUREMENT)
 

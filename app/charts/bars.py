@@ -107,7 +107,9 @@ def throughput(
     )
     foot = 0.0
     if logarithmic:
-        limits = [(rows.value(row) or 0.0) / scale for row in drawn]
+        limits = [
+            end / scale for row in drawn for end in (*(rows.interval(row) or ()), rows.value(row) or 0.0)
+        ]
         limits += [rows.ceiling_rate(row) or 0.0 for row in drawn]
         value_axis |= base.logarithmic(limits, margin=0.1)
         foot = 10.0 ** value_axis["range"][0]

@@ -35,7 +35,15 @@ def formats(
         theme, title=base.title(f"{unit}, less is better", theme), rangemode="tozero", exponentformat="none"
     )
     if logarithmic:
-        value_axis |= base.logarithmic((_value(row, metric) or 0.0) / scale for row in drawn)
+        value_axis |= base.logarithmic(
+            (
+                end / scale
+                for row in drawn
+                for name in (metric.column, f"{metric.column}_low", f"{metric.column}_high")
+                if (end := texts.finite(row.get(name)))
+            ),
+            margin=0.2,
+        )
     return {
         "data": [
             *(

@@ -44,7 +44,11 @@ def hardware(
         value_axis |= {"tickformat": ".0%"}
     if logarithmic:
         value_axis |= base.logarithmic(
-            (float(row["share_of_ceiling"]) if share else (rows.value(row) or 0.0) / scale for row in drawn),
+            (
+                float(row["share_of_ceiling"]) if share else end / scale
+                for row in drawn
+                for end in (*(rows.interval(row) or ()), rows.value(row) or 0.0)
+            ),
             margin=0.2,
         )
     return {

@@ -59,10 +59,8 @@ def claims(found: Sequence[Row], theme: colours.Theme) -> base.Figure | None:
         members = [row for row in drawn if row.get("verdict") in words]
         if members:
             marks.append(_marks(name, members, colour, symbol))
-    values = [
-        number for trace in (*marks, {"x": ranges["base"]}) for number in trace["x"] if number and number > 0
-    ]
-    values += [row["expected"][1] / (_middle(row) or 1.0) for row in drawn]
+    ends = ((row, (*row["expected"], row.get("low"), row.get("high"), row["estimate"])) for row in drawn)
+    values = [float(end) / (_middle(row) or 1.0) for row, all_ends in ends for end in all_ends if end]
     return {
         "data": [ranges, *marks],
         "layout": base.layout(

@@ -145,7 +145,7 @@ def _export() -> None:
         st.info(
             "These are more rows than a browser takes well. Narrow them in the side bar, or write them here:"
         )
-        st.code(f"flopwatch export --help  # {view}", language="bash")
+        st.code(f"flopwatch export {view} -o {view}.parquet", language="bash")
     _columns({view: held[view]})
 
 

@@ -1,6 +1,5 @@
 """Overview: what is new, what is wrong, what is fastest, and which machines measured?"""
 
-import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -107,14 +106,8 @@ def _kernels(machine: str | None) -> list[str]:
 
 
 def _undecided(machine: str | None) -> list[Row]:
-    """Return the changes that are confirmed or wait for a decision, confirmed ones first, the largest of each first."""
-    if machine is None:
-        return []
-    found = reading.ask(events.of_machine, machine).rows
-    return sorted(
-        (one for one in found if one["state"] in events.OPEN),
-        key=lambda one: (events.OPEN.index(one["state"]), not one["alarm"], -abs(math.log(one["ratio"]))),
-    )
+    """Return what changed on the machine and is not settled: confirmed first, then alarms, then the newest."""
+    return [] if machine is None else events.together(reading.ask(events.of_machine, machine).rows)
 
 
 def _claims(machine: str | None) -> None:
@@ -130,7 +123,7 @@ def _changed(changed: Sequence[Row], machine: str | None) -> None:
         return
     st.subheader("Changed", anchor=False)
     chosen = parts.table(
-        changed, tables.EVENTS, key="changed", alt="Changes that nobody has settled yet", choose=True
+        changed, tables.EVENTS_TOGETHER, key="changed", alt="Changes that nobody has settled yet", choose=True
     )
     st.markdown(
         ":gray[Choose a row to see its series, and to confirm or accept the change, or call it noise.]"
@@ -146,7 +139,7 @@ def _figures(
     """Show the numbers that say at a glance whether anything needs a look."""
     newest = runs[0] if runs else {}
     with st.container(horizontal=True):
-        st.metric("Last run", parts.ago(newest.get("started")), border=True, width=165)
+        st.metric("Last run", parts.ago(newest.get("started")), border=True, width=205)
         st.metric("On", str(newest.get("machine") or texts.ABSENT), border=True, width=165)
         st.metric("Machines", len(machines), border=True, width=165)
         st.metric("Wrong or failed", len(problems), border=True, width=165)
