@@ -22,7 +22,9 @@ __all__ = [
     "fastest",
     "interval",
     "is_speed",
+    "kernel_of",
     "kernel_order",
+    "key",
     "moved",
     "podium",
     "series",
@@ -96,6 +98,11 @@ def case_label(case_id: str) -> str:
     return case_id.partition("/")[2] or case_id
 
 
+def kernel_of(case_id: str) -> str:
+    """Return the kernel of a case by its id: ``matmul`` of ``matmul/1024``."""
+    return case_id.partition("/")[0]
+
+
 def kernel_order(kernel: str) -> tuple[int, str]:
     """Sort key: kernels in the order of the house, others after them by name."""
     return (_KERNELS.index(kernel) if kernel in _KERNELS else len(_KERNELS), kernel)
@@ -109,7 +116,8 @@ def case_order(case_id: str) -> tuple[tuple[int, str], bool, tuple[float, ...], 
     return kernel_order(kernel), not plain, sizes, shape
 
 
-def _key(row: Row) -> Series:
+def key(row: Row) -> Series:
+    """Return the series that a row belongs to."""
     threads = texts.finite(row.get("threads"))
     return (
         _text(row, "backend"),
@@ -132,7 +140,7 @@ def series(rows: Iterable[Row]) -> dict[Series, tuple[str, list[Row]]]:
     """
     grouped: dict[Series, list[Row]] = {}
     for row in rows:
-        grouped.setdefault(_key(row), []).append(row)
+        grouped.setdefault(key(row), []).append(row)
     keys = sorted(grouped, key=_order)
     return {key: (_name(key, keys), grouped[key]) for key in keys}
 

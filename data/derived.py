@@ -24,8 +24,9 @@ _MAKES_HISTORY = "coalesce(r.protocol ->> 'purpose', 'series') = 'series'"
 #: The newest measurement of each series among those that fulfil a condition; wide rows are read last, and only these.
 _NEWEST = (
     "SELECT * FROM measurement WHERE (series, run) IN (SELECT series, arg_max(run, (r.started, r.run_id)) "
-    f"FROM measurement AS m JOIN run AS r USING (run) WHERE NOT m.withdrawn AND {_MAKES_HISTORY} "
-    "AND {condition} GROUP BY series)"
+    "FROM measurement AS m JOIN run AS r USING (run) WHERE NOT m.withdrawn AND "
+    + _MAKES_HISTORY
+    + " AND {condition} GROUP BY series)"
 )
 
 

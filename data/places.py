@@ -81,11 +81,11 @@ def numba() -> Path:
     return home() / "numba"
 
 
-def environments() -> Path:
-    """Return the folder of isolated environments and worktrees; each can be made again."""
-    return home() / "environments"
-
-
 def tokens() -> Path:
     """Return the private file of the tokens that this server accepts."""
     return home() / "tokens.json"
+
+
+def environments() -> Path:
+    """Return the folder of isolated environments and worktrees; each can be made again."""
+    return home() / "environments"

@@ -30,9 +30,11 @@ COMMANDS: dict[str, str] = {
     "accept": "accept a change: its new level is the expected one",
     "annotate": "a remark on a machine, series, run, version or span of time",
     "withdraw": "take a result back, with the reason; it stays citable",
-    "import": "take run files into the ledger",
     "upload": "send run files to a board: all that has no receipt of it yet, or those that are named",
     "token": "who may send to this board and read from it: create, list, revoke",
+    "report": "all that a choice of results says, as Markdown or HTML",
+    "export": "results as Parquet, CSV or JSON, a whole board, Bencher's format, or a badge",
+    "import": "take run files, boards and results of other tools into the ledger",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
 }
 
