@@ -13,6 +13,7 @@ from typing import Any
 import streamlit as st
 
 from app import api, reading
+from app.api import access
 
 __all__ = ["app"]
 
@@ -24,6 +25,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     try:
         yield {}
     finally:
+        await asyncio.to_thread(access.flush)
         await asyncio.to_thread(reading.close)
 
 

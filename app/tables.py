@@ -133,6 +133,9 @@ MACHINES = (
     Column("Devices", _listed("devices")),
     _counted("runs"),
     Column("Last run", _plain("last_seen"), moment=True),
+    Column("Last received", _plain("last_upload"), moment=True),
+    Column("flopwatch", _plain("flopwatch_version")),
+    _counted("problems"),
 )
 
 RUNS = (

@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["database", "home", "ledger", "numba", "outbox", "runs", "scratch", "snapshots"]
+__all__ = ["database", "home", "ledger", "numba", "outbox", "runs", "scratch", "snapshots", "tokens"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -68,3 +68,8 @@ def snapshots() -> Path:
 def numba() -> Path:
     """Return the folder of compiled loops, one subfolder for each environment and set of flags."""
     return home() / "numba"
+
+
+def tokens() -> Path:
+    """Return the private file of the tokens that this server accepts."""
+    return home() / "tokens.json"

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import msgspec
 from msgspec import Meta, Struct
 
-from data.errors import RunFileError, StorageError
+from data.errors import RunFileError, StorageError, TooLarge
 from data.records import (
     FORMAT,
     Ceiling,
@@ -166,7 +166,7 @@ def unpack(content: bytes, limit_bytes: int = LIMIT_BYTES, source: str = "") -> 
     if content[:2] == _GZIP:
         content = _gunzip(content, limit_bytes, source)
     if len(content) > limit_bytes:
-        raise RunFileError(f"holds more than the {limit_bytes / 2**20:,.0f} MiB allowed", source=source)
+        raise TooLarge(f"holds more than the {limit_bytes / 2**20:,.0f} MiB allowed", source=source)
     return content
 
 

@@ -27,6 +27,9 @@ UNITS: dict[str, tuple[str, float]] = {
     "token/s": ("tokens", 1e9),
 }
 
+#: No computer reaches this: a rate above it is impossible also where no ceiling stands beside it, or is a ceiling.
+_BEYOND_ALL = {"GFLOP/s": 1e9, "GB/s": 1e7}
+
 #: bound of a case → (kernel of the ceilings it is held against, field of the work)
 _BOUNDS: dict[str, tuple[str, str]] = {
     "flop": ("fma", "flop"),
@@ -231,6 +234,9 @@ def _give_rate(row: Summary, work: Work) -> None:
     row.rate = amount / row.time_ns
     row.rate_low = amount / row.high_ns if row.high_ns else None
     row.rate_high = amount / row.low_ns if row.low_ns else None
+    limit = _BEYOND_ALL.get(row.unit, math.inf)
+    if row.rate > limit:
+        row.hide_speed(Status.IMPOSSIBLE, f"{row.rate:.4g} {row.unit}, and no computer reaches {limit:.0e}")
 
 
 def _nearest_ceiling(row: Summary, ceilings: list[Summary]) -> Summary | None:

@@ -21,6 +21,8 @@ COMMANDS: dict[str, str] = {
     "run": "measure, print the results, write the run file and store it",
     "compare": "two runs: ratio, interval and verdict for each case",
     "import": "take run files into the ledger",
+    "upload": "send run files to a board: all that has no receipt of it yet, or those that are named",
+    "token": "who may send to this board and read from it: create, list, revoke",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
 }
 

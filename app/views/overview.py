@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from app import charts, filters, parts, reading, rows, tables, texts
+from app import charts, filters, fleet, parts, reading, rows, tables, texts
 from app.rows import Row
 
 __all__ = ["render"]
@@ -15,7 +15,6 @@ PAGE = "views/overview.py"
 #: A machine that has not measured for this long is named as stale.
 STALE = timedelta(days=7)
 
-_MACHINES = "SELECT * FROM machines ORDER BY last_seen DESC LIMIT 100"
 _RUNS = "SELECT * FROM runs ORDER BY started DESC LIMIT 10"
 _PROBLEMS = """
     SELECT case_id, backend, variant, status, reason, list_sort(list(DISTINCT machine)) AS machines
@@ -45,7 +44,7 @@ _PAIRS = """
 def render() -> None:
     """Draw the page."""
     parts.title("Overview", "What is new, what is wrong, what is fastest, and which machines measured?")
-    machines = reading.ask(_MACHINES)
+    machines = fleet.machines()
     if not machines:
         parts.empty()
         return
@@ -63,6 +62,7 @@ def render() -> None:
     _fastest(names)
     st.subheader("Machines", anchor=False)
     _stale(machines)
+    fleet.render(machines)
     parts.table(
         machines, tables.MACHINES, key="machines", alt="Machines that have measured, the newest run first"
     )

@@ -4,7 +4,7 @@ import argparse
 import re
 from pathlib import Path
 
-__all__ = ["arguments", "main"]
+__all__ = ["arguments", "duration", "main"]
 
 _EPILOG = """\
 examples:
@@ -43,14 +43,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--precision", type=_share, metavar="2%", help="stop a case when its interval is this narrow")
     add("--apart", type=_pause, metavar="1h", help="time between the two sittings of --effort rigorous")
-    add("--budget", type=_duration, metavar="10m", help="start no further block after this time (s, m or h)")
+    add("--budget", type=duration, metavar="10m", help="start no further block after this time (s, m or h)")
     add("--seed", type=int, default=0, metavar="N", help="seed of the inputs (default: 0)")
     add("--aa", action="store_true", help="measure each variant against itself: the noise floor")
     add("--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="kept with the run")
     add("--machine", metavar="NAME", help="a name for this machine (default: its host name)")
     add(
         "--limit",
-        type=_duration,
+        type=duration,
         default=300.0,
         metavar="5m",
         help="kill a process that does not answer in this time",
@@ -58,10 +58,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="FILE", help="write the run file here (default: runs/ in the home)")
     add("--resume", type=Path, metavar="FILE", help="complete an interrupted run file")
     add("--no-store", action="store_true", help="keep the run file only")
+    add("--upload", metavar="URL", help="send the run to this board when it is complete (FLOPWATCH_TOKEN)")
     add("--json", action="store_true", help="print the summary as JSON")
 
 
-def _duration(text: str) -> float:
+def duration(text: str) -> float:
+    """Return the seconds of ``90s``, ``10m`` or ``2h``; raises ArgumentTypeError."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h)?", text.strip())
     if not match or not 0 < float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"] <= 30 * 86400:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 90s, 10m or 2h")
@@ -69,7 +71,7 @@ def _duration(text: str) -> float:
 
 
 def _pause(text: str) -> float:
-    return 0.0 if re.fullmatch(r"0\s*[smh]?", text.strip()) else _duration(text)
+    return 0.0 if re.fullmatch(r"0\s*[smh]?", text.strip()) else duration(text)
 
 
 def _share(text: str) -> float:
@@ -94,6 +96,7 @@ def main(options: argparse.Namespace) -> int:
     from data.errors import BadInput
     from runners.execute import execute
     from runners.printing import Screen, print_summary
+    from runners.uploading import uploader
     from runners.wishes import Wishes
 
     chosen = [
@@ -124,7 +127,10 @@ def main(options: argparse.Namespace) -> int:
         resume=options.resume,
         store=not options.no_store,
     )
+    upload = uploader(options.upload) if options.upload else None
     with Screen(quiet=options.json) as screen:
         outcome = execute(wishes, screen)
     print_summary(outcome, as_json=options.json)
+    if upload and outcome.stopped != "interrupted":
+        upload(outcome.file)
     return outcome.exit_status

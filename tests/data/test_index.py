@@ -65,6 +65,7 @@ def test_what_is_recorded_can_be_asked_for(tmp_path: Path) -> None:
         "sha256": document.sha256,
         "measurements": 4,
         "received": receipt.received,
+        "notes": [],
     }
     with Index.open() as index:
         assert index.owned
