@@ -4,7 +4,7 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["database", "home", "ledger", "numba", "outbox", "runs", "scratch", "snapshots", "tokens"]
+__all__ = ["database", "heartbeats", "home", "ledger", "numba", "outbox", "runs", "scratch", "snapshots", "tokens"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -63,6 +63,11 @@ def outbox() -> Path:
 def snapshots() -> Path:
     """Return the folder of read-only copies of the index."""
     return database().parent / "snapshots"
+
+
+def heartbeats() -> Path:
+    """Return the folder of the signs of life that this server has had."""
+    return home() / "heartbeats"
 
 
 def numba() -> Path:

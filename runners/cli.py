@@ -32,6 +32,8 @@ COMMANDS: dict[str, str] = {
     "import": "take run files, boards and results of other tools into the ledger",
     "upload": "send run files to a board: all that has no receipt of it yet, or those that are named",
     "token": "who may send to this board and read from it: create, list, revoke",
+    "job": "one unattended job: if it is due, wait for a quiet machine, measure, store, send",
+    "schedule": "jobs for systemd, cron, launchd, Task Scheduler, GitHub Actions, Slurm and Kubernetes",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
 }
 

@@ -2,9 +2,14 @@
 
 import argparse
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["arguments", "duration", "main"]
+if TYPE_CHECKING:
+    from runners.wishes import Wishes
+
+__all__ = ["arguments", "choices", "duration", "main", "wishes_from"]
 
 _EPILOG = """\
 examples:
@@ -17,9 +22,21 @@ examples:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
+    parser.epilog = _EPILOG
+    choices(parser)
+    add = parser.add_argument
+    add("--aa", action="store_true", help="measure each variant against itself: the noise floor")
+    add("--out", type=Path, metavar="FILE", help="write the run file here (default: runs/ in the home)")
+    add("--resume", type=Path, metavar="FILE", help="complete an interrupted run file")
+    add("--no-store", action="store_true", help="keep the run file only")
+    add("--upload", metavar="URL", help="send the run to this board when it is complete (FLOPWATCH_TOKEN)")
+    add("--json", action="store_true", help="print the summary as JSON")
+
+
+def choices(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what is measured and how long."""
     from data.words import Effort, Profile
 
-    parser.epilog = _EPILOG
     add = parser.add_argument
     profiles, efforts = [profile.value for profile in Profile], [effort.value for effort in Effort]
     add("--profile", choices=profiles, help="which cases (default: quick, or all that --case names)")
@@ -45,7 +62,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--apart", type=_pause, metavar="1h", help="time between the two sittings of --effort rigorous")
     add("--budget", type=duration, metavar="10m", help="start no further block after this time (s, m or h)")
     add("--seed", type=int, default=0, metavar="N", help="seed of the inputs (default: 0)")
-    add("--aa", action="store_true", help="measure each variant against itself: the noise floor")
     add("--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="kept with the run")
     add("--machine", metavar="NAME", help="a name for this machine (default: its host name)")
     add(
@@ -55,11 +71,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="5m",
         help="kill a process that does not answer in this time",
     )
-    add("--out", type=Path, metavar="FILE", help="write the run file here (default: runs/ in the home)")
-    add("--resume", type=Path, metavar="FILE", help="complete an interrupted run file")
-    add("--no-store", action="store_true", help="keep the run file only")
-    add("--upload", metavar="URL", help="send the run to this board when it is complete (FLOPWATCH_TOKEN)")
-    add("--json", action="store_true", help="print the summary as JSON")
 
 
 def duration(text: str) -> float:
@@ -91,24 +102,14 @@ def _label(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def main(options: argparse.Namespace) -> int:
-    """Measure, print, write the run file and store it."""
+def wishes_from(options: argparse.Namespace) -> "Wishes":
+    """Return what the options of :func:`choices` ask for.  Raises BadInput for a seed that cannot be."""
     from data.errors import BadInput
-    from runners.execute import execute
-    from runners.printing import Screen, print_summary
-    from runners.uploading import uploader
     from runners.wishes import Wishes
 
-    chosen = [
-        name
-        for name in ("profile", "effort", "case", "variant", "backend", "threads", "precision", "apart")
-        if getattr(options, name)
-    ]
-    if options.resume and chosen:
-        raise BadInput(f"--resume completes what the file planned; leave out --{chosen[0]}")
     if not 0 <= options.seed < 2**32:
         raise BadInput(f"--seed {options.seed} is not possible; give a number from 0 to {2**32 - 1}")
-    wishes = Wishes(
+    return Wishes(
         profile=options.profile or ("full" if options.case else "quick"),
         effort=options.effort or (None if options.profile else "quick"),
         cases=tuple(options.case),
@@ -119,10 +120,29 @@ def main(options: argparse.Namespace) -> int:
         apart_s=options.apart,
         budget_s=options.budget,
         seed=options.seed,
-        aa=options.aa,
         labels=dict(options.label),
         machine=options.machine,
         limit_s=options.limit,
+    )
+
+
+def main(options: argparse.Namespace) -> int:
+    """Measure, print, write the run file and store it."""
+    from data.errors import BadInput
+    from runners.execute import execute
+    from runners.printing import Screen, print_summary
+    from runners.uploading import uploader
+
+    chosen = [
+        name
+        for name in ("profile", "effort", "case", "variant", "backend", "threads", "precision", "apart")
+        if getattr(options, name)
+    ]
+    if options.resume and chosen:
+        raise BadInput(f"--resume completes what the file planned; leave out --{chosen[0]}")
+    wishes = replace(
+        wishes_from(options),
+        aa=options.aa,
         out=options.out,
         resume=options.resume,
         store=not options.no_store,
