@@ -35,6 +35,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--name", default="job", metavar="NAME", help="a name, where a machine has several jobs (default: job)")
     add("--every", type=_every, metavar="24h", help="do nothing unless due: a part of a day, or whole days")
     add("--at", type=clock_time, default=0, metavar="03:17", help="when it is due, by the clock of the machine")
+    add("--now", action="store_true", help="do it although it is not due")
     add(
         "--jitter",
         type=duration,
@@ -108,6 +109,7 @@ def main(options: argparse.Namespace) -> int:
         name=options.name,
         wishes=wishes_from(options),
         rhythm=Rhythm(round(options.every), options.at) if options.every else None,
+        even_if_not_due=options.now,
         jitter_s=options.jitter,
         quiet_limit_s=options.quiet_limit,
         even_if_unfit=options.even_if_unfit,

@@ -41,6 +41,7 @@ class Settings:
     name: str
     wishes: Wishes
     rhythm: Rhythm | None = None
+    even_if_not_due: bool = False
     jitter_s: float = 0.0
     quiet_limit_s: float = 1800.0
     even_if_unfit: bool = False
@@ -149,7 +150,7 @@ class _Job:
             self._save()
             done = self.state.moment("done")
         rhythm = self.settings.rhythm
-        if rhythm is None:
+        if rhythm is None or self.settings.even_if_not_due:
             return now
         if done is not None and done > now + timedelta(hours=1):
             self.log(f"the last job is dated {done:%Y-%m-%d %H:%M} UTC, in the future: the clock was set")
