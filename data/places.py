@@ -7,6 +7,7 @@ from pathlib import Path
 __all__ = [
     "database",
     "environments",
+    "heartbeats",
     "home",
     "ledger",
     "numba",
@@ -74,6 +75,11 @@ def outbox() -> Path:
 def snapshots() -> Path:
     """Return the folder of read-only copies of the index."""
     return database().parent / "snapshots"
+
+
+def heartbeats() -> Path:
+    """Return the folder of the signs of life that this server has had."""
+    return home() / "heartbeats"
 
 
 def numba() -> Path:

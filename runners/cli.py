@@ -35,6 +35,8 @@ COMMANDS: dict[str, str] = {
     "report": "all that a choice of results says, as Markdown or HTML",
     "export": "results as Parquet, CSV or JSON, a whole board, Bencher's format, or a badge",
     "import": "take run files, boards and results of other tools into the ledger",
+    "job": "one unattended job: if it is due, wait for a quiet machine, measure, store, send",
+    "schedule": "jobs for systemd, cron, launchd, Task Scheduler, GitHub Actions, Slurm and Kubernetes",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
 }
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from runners.wishes import Wishes
 
-__all__ = ["choices", "duration", "label", "pause", "share", "wishes_from"]
+__all__ = ["choices", "duration", "label", "outcomes", "pause", "share", "wishes_from"]
 
 
 def choices(parser: argparse.ArgumentParser) -> None:
-    """Add the options that say what is measured, how long, and what becomes of it."""
+    """Add the options that say what is measured and how long."""
     from data.words import Effort, Profile
 
     add = parser.add_argument
@@ -36,6 +36,7 @@ def choices(parser: argparse.ArgumentParser) -> None:
         help="thread counts (default: 1 and cores)",
     )
     add("--precision", type=share, metavar="2%", help="stop a case when its interval is this narrow")
+    add("--apart", type=pause, metavar="1h", help="time between the two sittings of --effort rigorous")
     add("--budget", type=duration, metavar="10m", help="start no further block after this time (s, m or h)")
     add("--seed", type=int, default=0, metavar="N", help="seed of the inputs (default: 0)")
     add("--label", action="append", default=[], type=label, metavar="KEY=VALUE", help="kept with the run")
@@ -47,8 +48,12 @@ def choices(parser: argparse.ArgumentParser) -> None:
         metavar="5m",
         help="kill a process that does not answer in this time",
     )
-    add("--no-store", action="store_true", help="keep the run file only")
-    add("--json", action="store_true", help="print the summary as JSON")
+
+
+def outcomes(parser: argparse.ArgumentParser) -> None:
+    """Add the options that say what becomes of what was measured."""
+    parser.add_argument("--no-store", action="store_true", help="keep the run file only")
+    parser.add_argument("--json", action="store_true", help="print the summary as JSON")
 
 
 def wishes_from(options: argparse.Namespace) -> "Wishes":
@@ -66,12 +71,13 @@ def wishes_from(options: argparse.Namespace) -> "Wishes":
         backends=tuple(options.backend),
         threads=tuple(options.threads),
         precision=options.precision,
+        apart_s=options.apart,
         budget_s=options.budget,
         seed=options.seed,
         labels=dict(options.label),
         machine=options.machine,
         limit_s=options.limit,
-        store=not options.no_store,
+        store=not getattr(options, "no_store", False),
     )
 
 

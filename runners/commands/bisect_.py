@@ -4,7 +4,7 @@ import argparse
 import json
 from dataclasses import asdict
 
-from runners.commands._options import choices, wishes_from
+from runners.commands._options import choices, outcomes, wishes_from
 
 __all__ = ["arguments", "main"]
 
@@ -24,6 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--good", required=True, metavar="ENVIRONMENT", help="the older end")
     add("--bad", required=True, metavar="ENVIRONMENT", help="the newer end, which is slower or faster")
     choices(parser)
+    outcomes(parser)
 
 
 def main(options: argparse.Namespace) -> int:

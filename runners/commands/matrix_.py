@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runners.commands._options import choices, wishes_from
+from runners.commands._options import choices, outcomes, wishes_from
 
 if TYPE_CHECKING:
     from data.rundocument import RunDocument
@@ -41,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--file", type=Path, metavar="FILE", help="a TOML file of environments ([tool.flopwatch.matrix])")
     add("--margin", type=float, default=0.02, metavar="0.02", help="within this share of 1 is the same")
     choices(parser)
+    outcomes(parser)
 
 
 def recipes_from(texts: list[str], file: Path | None) -> "list[Recipe]":

@@ -4,7 +4,7 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from runners.commands._options import choices, pause, wishes_from
+from runners.commands._options import choices, outcomes, wishes_from
 
 __all__ = ["arguments", "main"]
 
@@ -21,16 +21,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
     parser.epilog = _EPILOG
     choices(parser)
+    outcomes(parser)
     add = parser.add_argument
-    add("--apart", type=pause, metavar="1h", help="time between the two sittings of --effort rigorous")
     add("--aa", action="store_true", help="measure each variant against itself: the noise floor")
     add("--out", type=Path, metavar="FILE", help="write the run file here (default: runs/ in the home)")
     add("--resume", type=Path, metavar="FILE", help="complete an interrupted run file")
     add("--upload", metavar="URL", help="send the run to this board when it is complete (FLOPWATCH_TOKEN)")
 
 
-def main(options: argparse.Namespace) -> int:
-    """Measure, print, write the run file and store it."""
+def wishes_from(options: argparse.Namespace) -> "Wishes":
+    """Return what the options of :func:`choices` ask for.  Raises BadInput for a seed that cannot be."""
     from data.errors import BadInput
     from runners.execute import execute
     from runners.printing import Screen, print_summary
@@ -43,9 +43,7 @@ def main(options: argparse.Namespace) -> int:
     ]
     if options.resume and chosen:
         raise BadInput(f"--resume completes what the file planned; leave out --{chosen[0]}")
-    wishes = replace(
-        wishes_from(options), apart_s=options.apart, aa=options.aa, out=options.out, resume=options.resume
-    )
+    wishes = replace(wishes_from(options), aa=options.aa, out=options.out, resume=options.resume)
     upload = uploader(options.upload) if options.upload else None
     with Screen(quiet=options.json) as screen:
         outcome = execute(wishes, screen)
