@@ -29,6 +29,7 @@ from runners.precision import finished, rounds_per_process
 from runners.process import Worker, WorkerDied, WorkerRefused, WorkerTimeout
 from runners.protocol import Replication
 from runners.quiet import Gate, LoadMeter, is_quiet
+from runners.workload import backends
 
 __all__ = ["Orchestrator"]
 
@@ -310,6 +311,7 @@ class Orchestrator:
             order_seed=order,
             filtered=case.bound not in ("write", "read"),
             rounds=self._rounds(cells),
+            device_processes=self._sharing(cells[0].device),
         )["variants"]
         load, resident_bytes = meter.read(), worker.resident_bytes()
         disturbances = _disturbances(load, worker.group.threads, self._quiet)
@@ -325,6 +327,11 @@ class Orchestrator:
                 "resident_bytes": resident_bytes,
             }
             self._write(cells[answer["index"]], index, marked, covariates)
+
+    def _sharing(self, device: str) -> int:
+        """Return how many processes of this run are on a device."""
+        known = backends()
+        return sum(any(known[name].device == device for name in group.backends) for group in self._workers)
 
     def _rounds(self, cells: list[PlannedCell]) -> int | None:
         """Return how many rounds the next process should take, where the effort is long enough to learn that."""
@@ -370,6 +377,8 @@ def _disturbances(load: dict[str, float], threads: int, quiet: bool) -> list[str
 
 
 def _status_of(error: Exception) -> Status:
+    if isinstance(error, WorkerRefused):
+        return Status(error.status)
     return Status.TIMEOUT if isinstance(error, WorkerTimeout) else Status.FAILED
 
 
