@@ -29,8 +29,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--upload", metavar="URL", help="send the run to this board when it is complete (FLOPWATCH_TOKEN)")
 
 
-def wishes_from(options: argparse.Namespace) -> "Wishes":
-    """Return what the options of :func:`choices` ask for.  Raises BadInput for a seed that cannot be."""
+def main(options: argparse.Namespace) -> int:
+    """Measure, print, write the run file and store it."""
     from data.errors import BadInput
     from runners.execute import execute
     from runners.printing import Screen, print_summary
