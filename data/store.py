@@ -224,6 +224,7 @@ def _connect_bulk(path: Path) -> duckdb.DuckDBPyConnection:
         threads=max(1, (os.cpu_count() or 1) - 1),
         checkpoint_threshold="256MB",
         auto_checkpoint_skip_wal_threshold=1 << 28,
+        temp_directory=f"{path}.tmp",
     )
     name = str(path).replace("'", "''")
     try:
@@ -232,6 +233,7 @@ def _connect_bulk(path: Path) -> duckdb.DuckDBPyConnection:
     except OSError as error:
         raise StorageError.from_os(path, error) from error
     except duckdb.Error as error:
+        connection.close()
         raise _in_words(path, error) from error
     return connection
 

@@ -31,6 +31,8 @@ _BEYOND_ALL = {"GFLOP/s": 1e9, "GB/s": 1e7}
 #: bound of a case → (kernel of the ceilings it is held against, field of the work)
 _BOUNDS: dict[str, tuple[str, str]] = {
     "flop": ("fma", "flop"),
+    "flop-float16": ("tensor-float16", "flop"),
+    "flop-bfloat16": ("tensor-bfloat16", "flop"),
     "bytes": ("copy", "bytes"),
     "write": ("write", "bytes"),
     "read": ("read", "bytes"),
@@ -307,6 +309,9 @@ def _nearest_ceiling(row: Summary, ceilings: list[Summary]) -> Summary | None:
         and ceiling.device == row.device
         and (row.store is None or ceiling.store is None or ceiling.store == row.store)
     ]
+    # On a device the cache is part of the condition: what is cold stands beside what is cold.
+    if row.device != "cpu":
+        fitting = [ceiling for ceiling in fitting if ceiling.condition == row.condition] or fitting
     if not fitting:
         return None
 

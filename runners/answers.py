@@ -4,7 +4,7 @@ from typing import Any
 
 from data.words import Status
 from runners.plan import PlannedCell
-from runners.process import WorkerTimeout
+from runners.process import WorkerRefused, WorkerTimeout
 from runners.quiet import is_quiet
 
 __all__ = ["culprits", "disturbances", "status_of", "wish"]
@@ -32,6 +32,8 @@ def disturbances(load: dict[str, float], threads: int, quiet: bool) -> list[str]
 
 def status_of(error: Exception) -> Status:
     """Return the status of what was running when a process broke."""
+    if isinstance(error, WorkerRefused):
+        return Status(error.status)
     return Status.TIMEOUT if isinstance(error, WorkerTimeout) else Status.FAILED
 
 

@@ -31,6 +31,7 @@ from runners.process import Place, Worker, WorkerDied, WorkerRefused, WorkerTime
 from runners.protocol import Replication
 from runners.quiet import Gate, LoadMeter
 from runners.turns import Pace, joined
+from runners.workload import backends
 
 __all__ = ["Orchestrator"]
 
@@ -338,6 +339,7 @@ class Orchestrator:
                 op="measure",
                 order_seed=order + turn,
                 filtered=case.bound not in ("write", "read"),
+                device_processes=self._sharing(cells[0].device),
                 **pace.request(turn, cells, self._rounds(cells)),
             )
             taken.append(answer)
@@ -356,6 +358,11 @@ class Orchestrator:
                 "resident_bytes": resident_bytes,
             }
             self._write(cells[answer["index"]], index, marked, covariates)
+
+    def _sharing(self, device: str) -> int:
+        """Return how many processes of this run are on a device."""
+        known = backends()
+        return sum(any(known[name].device == device for name in group.backends) for group in self._workers)
 
     def _rounds(self, cells: list[PlannedCell]) -> int | None:
         """Return how many rounds the next process should take, where the effort is long enough to learn that."""

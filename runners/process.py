@@ -72,7 +72,12 @@ class WorkerTimeout(Exception):
 
 
 class WorkerRefused(Exception):
-    """The process answered that it cannot do it; the text is its reason."""
+    """The process answered that it cannot do it; the text is its reason, ``status`` that of a measurement."""
+
+    def __init__(self, reason: str, status: str = "failed") -> None:
+        """Keep the status beside the reason."""
+        super().__init__(reason)
+        self.status = status
 
 
 def flag_settings(flags: tuple[str, ...]) -> dict[str, str]:
@@ -189,7 +194,9 @@ class Worker:
                 self.running = message
                 continue
             if not message.get("ok"):
-                raise WorkerRefused(str(message.get("reason", "no reason given")))
+                raise WorkerRefused(
+                    str(message.get("reason", "no reason given")), message.get("status", "failed")
+                )
             return dict(message)
 
     def _line(self, deadline: float, limit_s: float) -> bytes:

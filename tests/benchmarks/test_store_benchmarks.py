@@ -93,7 +93,7 @@ def test_index_against_parsing_and_hashing(
 
     def index() -> None:
         with Store(next(paths), bulk=True) as store:
-            assert follow(store, history) == len(files)
+            assert follow(store, history, parallel=True) == len(files)
             store.checkpoint()
 
     benchmark.pedantic(index, rounds=3)
