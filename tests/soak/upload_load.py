@@ -191,6 +191,5 @@ if __name__ == "__main__":
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         run_file = chosen.file or write_run(Path(folder) / "a.run.jsonl", cells=59, processes=6, samples=20)
-        print(
-            json.dumps(measure(run_file, chosen.clients, chosen.seconds, chosen.pages, chosen.rate), indent=1)
-        )  # noqa: T201
+        found = measure(run_file, chosen.clients, chosen.seconds, chosen.pages, chosen.rate)
+        print(json.dumps(found, indent=1))  # noqa: T201
