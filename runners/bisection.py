@@ -16,7 +16,7 @@ from data.estimate import minimum_processes, ratio, sign_interval
 from data.rundocument import RunDocument, read
 from data.summary import Key, merge
 from data.versions import logs_by_block
-from data.words import Verdict
+from data.words import Status, Verdict
 from runners.lines import Observer
 from runners.matrix import measure_matrix, prepare
 from runners.recipes import Recipe, package_of, parse, releases
@@ -25,8 +25,9 @@ from runners.wishes import Wishes
 
 __all__ = ["Located", "Side", "Step", "bisect", "locate", "points"]
 
-#: A point is measured at most so often; looking several times costs coverage, which the higher level pays for.
-_ATTEMPTS, _CONFIDENCE = 4, 0.98
+#: A point is measured at most so often.  Six processes on one side are enough: a point lies at one end or at the other,
+#: so that all of them are mistaken is far less likely than the level says.
+_ATTEMPTS, _CONFIDENCE = 4, 0.96
 
 
 class Side(StrEnum):
@@ -35,7 +36,7 @@ class Side(StrEnum):
     GOOD = "good"
     BAD = "bad"
     UNCLEAR = "unclear"
-    ABSENT = "cannot be built"
+    ABSENT = "cannot be measured"
 
 
 @dataclass(frozen=True)
@@ -199,6 +200,10 @@ class _Judge:
             except _CannotBuild as error:
                 step = Step(recipe.name, Side.ABSENT, reason=str(error))
                 break
+            why = _why_untimed(point, self._key)
+            if why:
+                step = Step(recipe.name, Side.ABSENT, reason=why)
+                break
             to_good, to_bad = _logs(point, good, self._key), _logs(point, bad, self._key)
             both = [block for block in to_good if block in to_bad]
             places += [(to_good[block] + to_bad[block]) / 2 for block in both]
@@ -235,6 +240,13 @@ class _Judge:
 
 class _CannotBuild(NothingMeasured):
     """The environment of a point cannot be had."""
+
+
+def _why_untimed(point: RunDocument, key: Key) -> str:
+    """Return why a point has no time, or nothing where it has one."""
+    lines = merge(point.lines).get(key, [])
+    reasons = [f"{line.status}: {line.reason}" for line in lines if line.status != Status.OK]
+    return reasons[0] if reasons else "" if lines else "it was not measured"
 
 
 def _logs(new: RunDocument, old: RunDocument, key: Key) -> dict[int, float]:
