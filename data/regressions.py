@@ -21,6 +21,7 @@ import numpy as np
 from data.attribution import Attribution, Difference, attribute, differences
 from data.changes import Change, change_points
 from data.estimate import MARGIN
+from data.family import discoveries
 from data.records import Run
 from data.segments import spread
 
@@ -228,14 +229,11 @@ def _member(history: History, change: Change, begin: int, end: int) -> Member:
 
 
 def _discovered(members: Sequence[Member], subjects: Sequence[History], limits: Thresholds) -> list[Member]:
-    """Mark those with which the false discovery rate holds over all series (Benjamini and Hochberg 1995)."""
-    tests = max(len(subjects), len(members), 1)
-    chances = sorted(1 - member.confidence for member in members)
-    limit = max(
-        (chance for rank, chance in enumerate(chances, 1) if chance <= limits.discovery_rate * rank / tests),
-        default=-1.0,
-    )
-    return [replace(member, sure=1 - member.confidence <= limit) for member in members]
+    """Mark those that remain when the false discovery rate holds over all series."""
+    chances = [1 - member.confidence for member in members]
+    unchanged = [1.0] * max(0, len(subjects) - len(members))
+    held = discoveries([*chances, *unchanged], limits.discovery_rate) if members else []
+    return [replace(member, sure=sure) for member, sure in zip(members, held, strict=False)]
 
 
 def _with_states(members: Sequence[Member], decided: Sequence[Decided]) -> list[Member]:

@@ -8,16 +8,14 @@ from statistics import median
 from typing import Any, Protocol
 
 from data.estimate import MINIMUM_CLEAN, Estimate, estimate, noise_floor, process_log_time
-from data.records import Ceiling, Cell, Measurement, Run, Samples, Skipped, Work
+from data.physics import IMPOSSIBLE_FACTOR, batch_contradicts, below_empty_call, empty_call_ns
+from data.records import Ceiling, Cell, Measurement, Process, Run, Samples, Skipped, Work
 from data.words import Status
 
-__all__ = ["IMPOSSIBLE_FACTOR", "UNITS", "Document", "Key", "Summary", "merge", "summarise", "work_per_unit"]
+__all__ = ["UNITS", "Document", "Key", "Summary", "merge", "summarise", "work_per_unit"]
 
 Key = tuple[str, str, str, str, str, int]
 Measured = Measurement | Ceiling
-
-#: A rate above this factor of the ceiling cannot be true: one of the two is mismeasured.
-IMPOSSIBLE_FACTOR = 1.1
 
 #: unit → (field of the work, how much of it makes one unit per ns into one unit per s)
 UNITS: dict[str, tuple[str, float]] = {
@@ -62,6 +60,10 @@ class Document(Protocol):
     @property
     def lines(self) -> Sequence[Measured]:
         """Measurements and ceilings, one line a process, in the order of the file."""
+
+    @property
+    def processes(self) -> Sequence[Process]:
+        """The worker processes."""
 
     @property
     def skipped(self) -> Sequence[Skipped]:
@@ -303,6 +305,22 @@ def _hold_against_ceiling(row: Summary, ceilings: list[Summary]) -> None:
         )
 
 
+def _hide_contradictions(rows: Sequence[Summary], batches: dict[Key, int], empty_ns: float | None) -> None:
+    """Hide times that no call can take, and batches that took less time than their parts allow."""
+    timed = [
+        row for row in rows if row.status == Status.OK and row.time_ns is not None and not row.is_ceiling
+    ]
+    alone = {row.key[:-1]: row.low_ns or row.time_ns or 0.0 for row in timed if row.threads == 1}
+    for row in timed:
+        high_ns = row.high_ns or row.time_ns or 0.0
+        reason = below_empty_call(high_ns, empty_ns, batches.get(row.key, 1))
+        if not reason and row.device == "cpu":
+            singles = {case: low_ns for (case, *rest), low_ns in alone.items() if rest == list(row.key[1:-1])}
+            reason = batch_contradicts(row.case, row.threads, high_ns, singles)
+        if reason:
+            row.hide_speed(Status.IMPOSSIBLE, reason)
+
+
 def _not_run(skipped: Skipped) -> Summary:
     return Summary(
         case=skipped.case,
@@ -344,6 +362,8 @@ def summarise(document: Document) -> list[Summary]:
     for row in rows:
         if not row.is_ceiling:
             _hold_against_ceiling(row, ceilings)
+    batches = {line.key: line.samples.batch for line in document.lines if line.samples}
+    _hide_contradictions(rows, batches, empty_call_ns(document.processes))
     held = {row.key for row in rows}
     rows += [_not_run(skipped) for skipped in document.skipped if skipped.key not in held]
     if document.interrupted:

@@ -1,4 +1,10 @@
-"""Host arrays at addresses that vectors like, with their pages touched."""
+"""Host arrays at addresses that vectors like, with their pages touched.
+
+A processor tells loads from earlier stores by the lowest 12 bits of their addresses at first.  An output that begins
+64 bytes further into its page than the input makes NumPy's exp of a million numbers 15 to 20 % slower (AMD Zen 4), at
+any other distance beyond 256 bytes nothing; where the allocator happens to put an array would decide a comparison.  So
+large arrays all begin at a page, as they nearly do where the system maps them.
+"""
 
 from typing import Any
 
@@ -8,13 +14,16 @@ __all__ = ["ALIGNMENT_BYTES", "aligned", "fresh_output", "normal"]
 
 #: a cache line, and the widest vector register
 ALIGNMENT_BYTES = 64
+#: where arrays of a page or more begin
+_PAGE_BYTES = 4096
 
 
 def aligned(shape: tuple[int, ...]) -> Any:
-    """Return an uninitialised float32 array, row-major, that begins at a multiple of 64 bytes."""
+    """Return an uninitialised float32 array, row-major, that begins at 64 bytes, or at a page if it is that large."""
     size = 4 * int(np.prod(shape))
-    raw = np.empty(size + ALIGNMENT_BYTES, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT_BYTES
+    boundary = _PAGE_BYTES if size >= _PAGE_BYTES else ALIGNMENT_BYTES
+    raw = np.empty(size + boundary, np.uint8)
+    start = -raw.ctypes.data % boundary
     return raw[start : start + size].view(np.float32).reshape(shape)
 
 

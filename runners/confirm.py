@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from data import entries
-from data.errors import NothingMeasured
+from data.errors import BadInput, NothingMeasured
 from data.estimate import MARGIN
 from data.index import Index
 from data.regressions import Event, Member, State
@@ -75,7 +75,7 @@ def _measure(members: Sequence[Member], quiet: bool) -> Outcome | None:
     try:
         with Screen(quiet=quiet) as screen:
             return execute(wishes, screen)
-    except NothingMeasured:
+    except (BadInput, NothingMeasured):  # this version knows the case no more, or cannot run it here
         return None
 
 

@@ -17,12 +17,12 @@ from typing import Any
 
 import psutil
 
-from data.records import Ceiling, Error, Measurement, Note, Process, Samples, Work
+from data.records import Note, Process
 from data.runfile import now
 from data.summary import Key
 from data.words import Status
 from runners.compiling import loops_to_compile
-from runners.lines import Lines, Observer
+from runners.lines import Lines, Observer, line_of
 from runners.machine import state
 from runners.plan import Group, Plan, PlannedCell
 from runners.precision import finished, rounds_per_process
@@ -342,36 +342,10 @@ class Orchestrator:
     def _write(
         self, cell: PlannedCell, index: int, answer: dict[str, Any], covariates: dict[str, Any]
     ) -> None:
-        kind = Ceiling if cell.is_ceiling else Measurement
-        case, variant, condition, backend, device, threads = cell.key
-        work = cell.case.work
-        status = Status(answer["status"])
-        line = kind(
-            case=case,
-            kernel=cell.case.kernel,
-            variant=variant,
-            condition=condition,
-            backend=backend,
-            device=device,
-            threads=threads,
-            status=status,
-            reason=str(answer.get("reason", "")),
-            process=index,
-            work=Work(work.version, work.flop, work.bytes, work.elements, work.tokens),
-            unit=cell.case.unit,
-            bound=cell.variant.bound or cell.case.bound,
-            footprint_bytes=cell.case.footprint_bytes,
-            store=cell.variant.store,
-            first_call_ns=answer.get("first_call_ns") if status == Status.OK else None,
-            samples=Samples(**answer["samples"]) if "samples" in answer else None,
-            twin=Samples(**answer["twin"]) if answer.get("twin") else None,
-            error=Error(**answer["error"]) if "error" in answer else None,
-            flags=list(answer.get("flags", [])),
-            attributes=answer.get("attributes", {}) | covariates,
-        )
+        line = line_of(cell, index, answer, covariates)
         self.lines.add(line)
         self.observer.measured(line)
-        if status != Status.OK:
+        if line.status != Status.OK:
             self._finished.add(cell.key)
 
     def note(self, topic: str, text: str, **attributes: Any) -> None:

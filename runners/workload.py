@@ -267,9 +267,12 @@ def cases(patterns: tuple[str, ...] = ()) -> Iterator[Case]:
 
 
 def variants(case: Case) -> Iterator[Variant]:
-    """Every variant of a case: our own loops from its kernel, the operators from the backends."""
+    """Every variant of a case: our own loops from its kernel, the operators from the backends, with cold caches too."""
+    from runners.cold import cold_variants
+
     own = kernels()[case.kernel].variants
     brought = (variant for backend in backends().values() for variant in backend.operators)
-    for variant in (*own, *brought):
-        if variant.kernel == case.kernel and variant.applies(case):
-            yield variant
+    fitting = (
+        variant for variant in (*own, *brought) if variant.kernel == case.kernel and variant.applies(case)
+    )
+    yield from cold_variants(case, fitting)

@@ -19,7 +19,7 @@ examples:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    from runners.commands._options import moment
+    from runners.commands._words import moment
 
     parser.epilog = _EPILOG
     add = parser.add_argument
@@ -46,7 +46,7 @@ def main(options: argparse.Namespace) -> int:
     from data import entries, queries
     from data.index import Index
     from data.regressions import find_events
-    from runners.commands._options import author
+    from runners.commands._words import author
 
     with Index.open() as index:
         events = find_events(queries.histories(index), lambda run_id: queries.first_line(index, run_id))

@@ -14,7 +14,7 @@ examples:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    from runners.commands._options import moment
+    from runners.commands._words import moment
 
     parser.epilog = _EPILOG
     add = parser.add_argument
@@ -33,7 +33,7 @@ def main(options: argparse.Namespace) -> int:
     from data import entries, queries
     from data.errors import BadInput, NotFound
     from data.index import Index
-    from runners.commands._options import author, machine_id
+    from runners.commands._words import author, machine_id
 
     if not options.text.strip():
         raise BadInput("the remark is empty; give a text")

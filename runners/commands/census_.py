@@ -21,7 +21,7 @@ def main(options: argparse.Namespace) -> int:
     from data import census, queries
     from data.errors import BadInput
     from data.index import Index
-    from runners.commands._options import machine_id
+    from runners.commands._words import machine_id
 
     if options.days < 1:
         raise BadInput(f"--days {options.days} is not possible; give a number of days from 1 on")

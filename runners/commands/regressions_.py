@@ -25,7 +25,7 @@ examples:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    from runners.commands._options import moment, share
+    from runners.commands._words import moment, share
 
     parser.epilog = _EPILOG
     add = parser.add_argument
@@ -82,7 +82,7 @@ def _events(index: "Index", options: argparse.Namespace, limits: "Thresholds") -
 
     from data import queries
     from data.regressions import find_events
-    from runners.commands._options import machine_id
+    from runners.commands._words import machine_id
 
     machine = machine_id(index, options.machine)
     found = find_events(

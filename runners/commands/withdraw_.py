@@ -34,7 +34,7 @@ def main(options: argparse.Namespace) -> int:
     from data import entries
     from data.errors import BadInput
     from data.index import Index
-    from runners.commands._options import author
+    from runners.commands._words import author
 
     if (options.run is None) == (options.undo is None):
         raise BadInput("name the run to withdraw, or the withdrawal to --undo")
@@ -60,7 +60,7 @@ def main(options: argparse.Namespace) -> int:
 def _withdrawal(index: "Index", options: argparse.Namespace) -> "Withdrawal":
     from data import entries, queries
     from data.errors import NotFound
-    from runners.commands._options import author
+    from runners.commands._words import author
 
     run_id = queries.resolve_run(index, options.run)
     held = {row["measurement_id"] for row in queries.measurements(index, run_id)}

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from runners import workload
-from tests.benchmarks.comparisons import Contender, Outcome, compare
+from tests.benchmarks.comparisons import Contender, Outcome, Script, compare
 
 THREADS = sorted({1, os.cpu_count() or 1})
 
@@ -155,7 +155,9 @@ def test_gelu(size: str, threads: int, benchmark: Any, capsys: Any) -> None:
 def test_layernorm(shape: str, threads: int, benchmark: Any, capsys: Any) -> None:
     """Welford in many chains beside two passes, the plain loops, PyTorch and NumPy."""
     ours = ("welford", "two-pass", "welford-naive", "two-pass-naive")
-    _report(benchmark, capsys, _fastest_first(f"layernorm/{shape}", ours, *OPERATORS), threads)
+    # PyTorch's form with an output copies, so its form without one is beside it.
+    others = (*OPERATORS, ("operator", "torch", "fresh"))
+    _report(benchmark, capsys, _fastest_first(f"layernorm/{shape}", ours, *others), threads)
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -219,6 +221,94 @@ def test_json(benchmark: Any, capsys: Any) -> None:
         Contender("load/small-constant", name, "orjson", "warm") for name in ("json-pretty", "json-compact")
     ]
     _report(benchmark, capsys, contenders, 1)
+
+
+_NUMPY = "import numpy as np; r = np.random.default_rng(1)"
+_TORCH = "import torch; torch.set_grad_enabled(False)"
+_LAYER = "x = torch.randn(32, 512, 768); w, b = torch.ones(768), torch.zeros(768)"
+_SQUARES = "a, b = (r.standard_normal((1024, 1024), np.float32) for _ in range(2)); c = np.empty_like(a)"
+_NUMBERS = "x = r.standard_normal(10_000_000, np.float32); y = np.empty_like(x); y[:] = 0"
+_TENSORS = "x = torch.randn(10_000_000); y = torch.zeros_like(x)"
+_HEADS = "q, k, v = (torch.randn(1, 8, 512, 64) for _ in range(3))"
+#: a peer's variant, and the same as a script of its own
+PEERS = [
+    (
+        Contender("matmul/1024", "blas", "numpy"),
+        Script("numpy", f"{_NUMPY}; {_SQUARES}", "np.matmul(a, b, out=c)"),
+    ),
+    (
+        Contender("matmul/1024", "blas", "torch"),
+        Script(
+            "torch",
+            f"{_TORCH}; a, b, c = (torch.randn(1024, 1024) for _ in range(3))",
+            "torch.matmul(a, b, out=c)",
+        ),
+    ),
+    (Contender("exp/10M", "operator", "numpy"), Script("numpy", f"{_NUMPY}; {_NUMBERS}", "np.exp(x, out=y)")),
+    (
+        Contender("relu/10M", "operator", "numpy"),
+        Script("numpy", f"{_NUMPY}; {_NUMBERS}", "np.maximum(x, 0, out=y)"),
+    ),
+    (
+        Contender("relu/10M", "operator", "torch"),
+        Script("torch", f"{_TORCH}; {_TENSORS}", "torch.clamp_min(x, 0, out=y)"),
+    ),
+    (
+        Contender("exp/10M", "operator", "torch"),
+        Script("torch", f"{_TORCH}; {_TENSORS}", "torch.exp(x, out=y)"),
+    ),
+    (
+        Contender("tanh/10M", "operator", "torch"),
+        Script("torch", f"{_TORCH}; {_TENSORS}", "torch.tanh(x, out=y)"),
+    ),
+    (
+        Contender("sigmoid/10M", "operator", "torch"),
+        Script("torch", f"{_TORCH}; {_TENSORS}", "torch.sigmoid(x, out=y)"),
+    ),
+    (
+        Contender("gelu/10M", "operator", "torch"),
+        Script(
+            "torch",
+            f"{_TORCH}; {_TENSORS}",
+            "torch._C._nn.gelu(x, approximate='tanh', out=y)",
+        ),
+    ),
+    (
+        Contender("layernorm/32x512x768", "operator", "torch", "fresh"),
+        Script(
+            "torch",
+            f"{_TORCH}; {_LAYER}",
+            "torch.nn.functional.layer_norm(x, (768,), w, b, 1e-5)",
+        ),
+    ),
+    (
+        Contender("attention/8x512x64", "operator", "torch", "fresh"),
+        Script(
+            "torch",
+            f"{_TORCH}; {_HEADS}",
+            "torch.nn.functional.scaled_dot_product_attention(q, k, v)",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("pair", PEERS, ids=lambda pair: f"{pair[0].case}-{pair[0].backend}")
+def test_peers_beside_a_plain_script(
+    pair: tuple[Contender, Script], threads: int, benchmark: Any, capsys: Any
+) -> None:
+    """No peer is slower with us than in a script of its own: our factors are not bought by holding others back."""
+    contender, script = pair
+    outcomes: list[Outcome] = []
+    benchmark.pedantic(lambda: outcomes.extend(compare([script, contender], threads)), rounds=1)
+    plain, ours = outcomes
+    share = plain.typical / ours.typical
+    benchmark.extra_info["share"] = share
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{contender.case} {contender.label}, {threads} threads: {share:.2f} of the speed in a plain script "
+            f"({ours.typical * 1e3:.3f} against {plain.typical * 1e3:.3f} ms; best {plain.best / ours.best:.2f})\n"
+        )
 
 
 def _of_the_c_program(threads: int, folder: Path) -> dict[tuple[str, str], tuple[float, float]]:

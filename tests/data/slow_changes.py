@@ -4,6 +4,7 @@ Only the thresholds are shared; every formula is written anew.
 """
 
 import math
+from itertools import pairwise
 from statistics import fmean, median
 
 import numpy as np
@@ -25,7 +26,7 @@ def spread(values):
 
 
 def despiked(values):
-    sigma = spread([b - a for a, b in zip(values, values[1:], strict=False)]) / math.sqrt(2)
+    sigma = spread([b - a for a, b in pairwise(values)]) / math.sqrt(2)
     last = len(values) - 1
     found = []
     for place, value in enumerate(values):
@@ -153,7 +154,7 @@ def is_sharp(before, after, sigma, accepted):
     rest_both = rest_of(np.stack([one, at, step], 1), values)
     rest_cubic = rest_of(np.stack([one, at, at**2, at**3], 1), values) if points >= 16 else math.inf
     unit = sigma**2
-    if rest_step + 2 * unit <= rest_line and rest_step <= rest_cubic + 2 * unit:
+    if rest_step + 4 * unit <= rest_line and rest_step <= rest_cubic + 2 * unit:
         return True
     needed = accepted**2 * max(unit, rest_both / max(1, points - 3))
     return rest_line - rest_both >= needed and rest_both <= rest_cubic
@@ -164,7 +165,7 @@ def inflation(before, after):
     squares = sum(value * value for side in sides for value in side)
     if squares == 0:
         return 1.0
-    r = sum(a * b for side in sides for a, b in zip(side, side[1:], strict=False)) / squares
+    r = sum(a * b for side in sides for a, b in pairwise(side)) / squares
     r = min(0.9, max(0.0, r + 4 * (1 + 2 * r) / (len(before) + len(after))))
     return math.sqrt((1 + r) / (1 - r))
 
@@ -174,4 +175,6 @@ def splits(values, least=0.0):
     smooth = despiked(values)
     middle = fmean(smooth)
     centred = [value - middle for value in smooth]
-    return Slow(values, centred, noise_without_certain_steps(smooth), segments.ACCEPTED, segments.REACH, least).find()
+    return Slow(
+        values, centred, noise_without_certain_steps(smooth), segments.ACCEPTED, segments.REACH, least
+    ).find()

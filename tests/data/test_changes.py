@@ -24,13 +24,18 @@ ROOT = Path(__file__).resolve().parents[2]
 def noisy(seed, points, sigma=0.02, steps=(), kind="normal"):
     """Return a series of about 1000 with steps (index, ratio) in noise of a kind."""
     rng = np.random.default_rng(seed)
-    logs = sigma * {
-        "normal": lambda: rng.standard_normal(points),
-        "heavy": lambda: rng.standard_t(3, points),
-        "two-modes": lambda: 0.2 * rng.standard_normal(points) + 5 * (rng.random(points) < 0.35),
-        "memory": lambda: np.convolve(rng.standard_normal(points + 20), 0.6 ** np.arange(20), "valid")[:points],
-        "ticks": lambda: np.round(rng.standard_normal(points)),
-    }[kind]()
+    logs = (
+        sigma
+        * {
+            "normal": lambda: rng.standard_normal(points),
+            "heavy": lambda: rng.standard_t(3, points),
+            "two-modes": lambda: 0.2 * rng.standard_normal(points) + 5 * (rng.random(points) < 0.35),
+            "memory": lambda: np.convolve(rng.standard_normal(points + 20), 0.6 ** np.arange(20), "valid")[
+                :points
+            ],
+            "ticks": lambda: np.round(rng.standard_normal(points)),
+        }[kind]()
+    )
     for index, ratio in steps:
         logs[index:] += math.log(ratio)
     return (1000 * np.exp(logs)).tolist()
@@ -79,7 +84,9 @@ def test_a_change_at_the_end_has_the_confidence_it_deserves():
 
 def test_a_step_of_one_mode_is_found():
     """In noise of two modes 10 % apart, a step of 5 % is found among the lowest values."""
-    assert [abs(index - 120) <= 5 for index in indices(noisy(4, 240, steps=[(120, 1.05)], kind="two-modes"))] == [True]
+    assert [
+        abs(index - 120) <= 5 for index in indices(noisy(4, 240, steps=[(120, 1.05)], kind="two-modes"))
+    ] == [True]
 
 
 def test_many_steps_do_not_hide_each_other():
@@ -184,7 +191,12 @@ def test_the_search_is_that_of_the_slow_obvious_version(kind):
 
 def changes(text):
     return subprocess.run(
-        [sys.executable, "-m", "runners", "changes", "-"], input=text, capture_output=True, text=True, cwd=ROOT, check=False
+        [sys.executable, "-m", "runners", "changes", "-"],
+        input=text,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        check=False,
     )
 
 

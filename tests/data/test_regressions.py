@@ -76,9 +76,13 @@ def test_states_come_from_the_ledger(home):
         at = f"{one.at:%Y-%m-%dT%H:%M:%S.%fZ}"
         states = []
         for record in (
-            entries.Decision(series=one.history.series, decision="confirmed", change_at=at, at="2026-03-01T00:00:00Z"),
+            entries.Decision(
+                series=one.history.series, decision="confirmed", change_at=at, at="2026-03-01T00:00:00Z"
+            ),
             entries.Acceptance(series=one.history.series, change_at=at, at="2026-03-02T00:00:00Z"),
-            entries.Decision(series=one.history.series, decision="muted", change_at=at, at="2026-03-03T00:00:00Z"),
+            entries.Decision(
+                series=one.history.series, decision="muted", change_at=at, at="2026-03-03T00:00:00Z"
+            ),
         ):
             index.state(record)
             (event,) = events_of(index)
@@ -108,7 +112,14 @@ def test_false_discoveries_are_controlled():
     from tests.data.boards import BEGIN
 
     rng = random.Random(5)
-    cell = {"kernel": "k", "case": "k/1", "variant": "v", "condition": "given", "backend": "b", "device": "cpu"}
+    cell = {
+        "kernel": "k",
+        "case": "k/1",
+        "variant": "v",
+        "condition": "given",
+        "backend": "b",
+        "device": "cpu",
+    }
     started = [BEGIN + timedelta(days=day) for day in range(40)]
 
     def history(name, step):
