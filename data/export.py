@@ -3,6 +3,7 @@
 A whole board as one archive is the ledger's backup: see :mod:`data.maintenance`.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -75,7 +76,8 @@ def _copy(cursor: duckdb.DuckDBPyConnection, query: str, path: Path, format_: st
     except duckdb.IOException as error:
         raise StorageError(path, str(error).splitlines()[0]) from error
     finally:
-        aside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            aside.unlink()
     return count
 
 

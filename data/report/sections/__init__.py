@@ -18,6 +18,7 @@ from data.report.sections import (
     layernorm,
     naive,
     other_tools,
+    regressions,
     serialization,
     system,
 )
@@ -35,6 +36,7 @@ SECTIONS: tuple[Callable[[Context], Section], ...] = (
     layernorm.section,
     serialization.section,
     claims.section,
+    regressions.section,
     other_tools.section,
     evidence.problems,
     evidence.absent,
