@@ -80,7 +80,9 @@ class Heartbeats:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             if not path.exists() and len(self._held) >= LIMIT:
-                raise BadInput(f"more than {LIMIT:,} jobs are known; remove old files from the board's heartbeats/")
+                raise BadInput(
+                    f"more than {LIMIT:,} jobs are known; remove old files from the board's heartbeats/"
+                )
             try:
                 aside.write_bytes(msgspec.json.encode(heartbeat))
                 aside.replace(path)

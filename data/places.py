@@ -4,7 +4,18 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["database", "heartbeats", "home", "ledger", "numba", "outbox", "runs", "scratch", "snapshots", "tokens"]
+__all__ = [
+    "database",
+    "heartbeats",
+    "home",
+    "ledger",
+    "numba",
+    "outbox",
+    "runs",
+    "scratch",
+    "snapshots",
+    "tokens",
+]
 
 _ROOT = Path(__file__).resolve().parent.parent
 

@@ -11,6 +11,7 @@ from app import (
     events,
     filters,
     fleet,
+    jobs,
     parts,
     published,
     questions,
@@ -86,6 +87,7 @@ def render() -> None:
     parts.table(
         machines, tables.MACHINES, key="machines", alt="Machines that have measured, the newest run first"
     )
+    jobs.render()
     st.subheader("Newest runs", anchor=False)
     parts.table(runs, tables.RUNS, key="runs", alt="The ten newest runs")
     _absent()

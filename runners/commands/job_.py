@@ -32,9 +32,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add what a job has beside the options of a run."""
     add = parser.add_argument
-    add("--name", default="job", metavar="NAME", help="a name, where a machine has several jobs (default: job)")
+    add(
+        "--name",
+        default="job",
+        metavar="NAME",
+        help="a name, where a machine has several jobs (default: job)",
+    )
     add("--every", type=_every, metavar="24h", help="do nothing unless due: a part of a day, or whole days")
-    add("--at", type=clock_time, default=0, metavar="03:17", help="when it is due, by the clock of the machine")
+    add(
+        "--at",
+        type=clock_time,
+        default=0,
+        metavar="03:17",
+        help="when it is due, by the clock of the machine",
+    )
     add("--now", action="store_true", help="do it although it is not due")
     add(
         "--jitter",
@@ -65,7 +76,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("FLOPWATCH_URL"),
         help="send what waits to this board, and a sign of life (default: FLOPWATCH_URL)",
     )
-    add("--token-file", type=Path, metavar="FILE", help="a file that holds the token (default: FLOPWATCH_TOKEN)")
+    add(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="a file that holds the token (default: FLOPWATCH_TOKEN)",
+    )
     add(
         "--patience",
         type=duration,

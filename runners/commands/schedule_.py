@@ -39,7 +39,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     from runners.schedulers import SCHEDULERS
 
     parser.epilog = _EPILOG + "".join(f"  {name:11} {one.title}\n" for name, one in SCHEDULERS.items())
-    parser.usage = "flopwatch schedule print|install|status|remove SCHEDULER [options] [options of flopwatch job]"
+    parser.usage = (
+        "flopwatch schedule print|install|status|remove SCHEDULER [options] [options of flopwatch job]"
+    )
     usual = {"darwin": "launchd", "win32": "windows"}.get(sys.platform, "systemd")
     add = parser.add_argument
     add("action", choices=["print", "install", "status", "remove"], help="what to do")
@@ -125,7 +127,11 @@ def _node_type(text: str) -> "NodeType":
     wants = {}
     for wish in filter(None, wishes.split(",")):
         key, equals, value = wish.partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z0-9._/-]+", key) or not re.fullmatch(r"[\w.:/&|*@+-]+", value):
+        if (
+            not equals
+            or not re.fullmatch(r"[A-Za-z0-9._/-]+", key)
+            or not re.fullmatch(r"[\w.:/&|*@+-]+", value)
+        ):
             raise argparse.ArgumentTypeError(f"{wish!r} is no KEY=VALUE of a node type")
         wants[key] = value
     return NodeType(_name(name), wants)
@@ -174,8 +180,10 @@ def _status(asks: "list[Run]") -> int:
         print(f"$ {ask}\n{ask.do()}\n")
     for state in jobs():
         last = state.last
-        print(f"{state.name}: {state.count} jobs; last {last.get('at', 'never')}: {last.get('outcome', '–')}, "
-              f"status {last.get('status', '–')}: {last.get('text', '')}")
+        print(
+            f"{state.name}: {state.count} jobs; last {last.get('at', 'never')}: {last.get('outcome', '–')}, "
+            f"status {last.get('status', '–')}: {last.get('text', '')}"
+        )
         if state.begun:
             print(f"{state.name}: the job of {state.begun} is at work, or was cut and is completed next")
     try:

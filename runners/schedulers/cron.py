@@ -34,7 +34,7 @@ def with_block(held: str, name: str, new: str) -> str:
 
 
 def table(program: str) -> str:
-    """Return the user's table as ``crontab`` or ``scrontab`` tell it; raises BadInput where there is no such program."""
+    """Return the user's table as ``crontab`` or ``scrontab`` tell it; raises BadInput without it."""
     found = shutil.which(program)
     if found is None:
         raise BadInput(f"{program} is not here, so this scheduler cannot be used on this machine")

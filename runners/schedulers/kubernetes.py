@@ -91,7 +91,7 @@ spec:
               emptyDir: {{}}
 """
 
-_TOKEN = """\
+_FROM_SECRET = """\
                 # kubectl create secret generic flopwatch --from-file=token
                 - name: FLOPWATCH_TOKEN
                   valueFrom: {secretKeyRef: {name: flopwatch, key: token}}
@@ -107,9 +107,7 @@ class Kubernetes(Scheduler):
     def files(self, plan: Plan) -> list[File]:
         """Return the manifest."""
         if not plan.claim and not plan.upload:
-            raise BadInput(
-                "a pod leaves nothing behind: give --claim NAME for a volume, or --upload URL"
-            )
+            raise BadInput("a pod leaves nothing behind: give --claim NAME for a volume, or --upload URL")
         text = _CLAIM.format(claim=plan.claim) if plan.claim else ""
         text += "---\n".join(_cron_job(plan, one) for one in plan.node_types)
         return [File(plan.repository / f"flopwatch-{plan.name}.yaml", text)]
@@ -156,7 +154,7 @@ def _cron_job(plan: Plan, node_type: NodeType) -> str:
         selector=json.dumps(wants),
         image=json.dumps(plan.image),
         arguments=json.dumps(["job", *plan.options]),
-        environment=extra + (_TOKEN if plan.upload else ""),
+        environment=extra + (_FROM_SECRET if plan.upload else ""),
         resources=json.dumps(resources),
         home=home,
     )

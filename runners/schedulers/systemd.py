@@ -17,7 +17,7 @@ Description=flopwatch job {name}
 [Service]
 Type=oneshot
 ExecStart={command}
-{variables}# Address and token of the board, FLOPWATCH_URL=… and FLOPWATCH_TOKEN=…, in a file that nobody else can read (0600).
+{variables}# FLOPWATCH_URL=… and FLOPWATCH_TOKEN=…, address and token of the board; let only yourself read it (0600).
 EnvironmentFile=-%h/.config/flopwatch/environment
 # A stopped job keeps what it measured; the next one completes it.
 KillMode=mixed
@@ -51,7 +51,9 @@ class Systemd(Scheduler):
         """Return the service and the timer."""
         folder = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "systemd" / "user"
         unit = f"flopwatch-{plan.name}"
-        variables = "".join(f"Environment={_quoted(f'{key}={value}')}\n" for key, value in plan.variables.items())
+        variables = "".join(
+            f"Environment={_quoted(f'{key}={value}')}\n" for key, value in plan.variables.items()
+        )
         service = _SERVICE.format(
             name=plan.name,
             unit=unit,
@@ -83,8 +85,13 @@ class Systemd(Scheduler):
         """Ask when the timer rings next, and how the last job ended."""
         unit = f"flopwatch-{plan.name}"
         return [
-            Run(("systemctl", "--user", "list-timers", "--all", "--no-pager", f"{unit}.timer"), optional=True),
-            Run(("systemctl", "--user", "show", "-p", "Result,ExecMainStatus", f"{unit}.service"), optional=True),
+            Run(
+                ("systemctl", "--user", "list-timers", "--all", "--no-pager", f"{unit}.timer"), optional=True
+            ),
+            Run(
+                ("systemctl", "--user", "show", "-p", "Result,ExecMainStatus", f"{unit}.service"),
+                optional=True,
+            ),
         ]
 
 

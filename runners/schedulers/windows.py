@@ -90,8 +90,15 @@ class Windows(Scheduler):
     def remove(self, plan: Plan) -> list[Step]:
         """Remove the task and its file."""
         task = f"\\flopwatch\\{plan.name}"
-        return [Run(("schtasks", "/Delete", "/TN", task, "/F"), optional=True), Delete(self.files(plan)[0].path)]
+        return [
+            Run(("schtasks", "/Delete", "/TN", task, "/F"), optional=True),
+            Delete(self.files(plan)[0].path),
+        ]
 
     def status(self, plan: Plan) -> list[Run]:
         """Ask when it runs next, and how it ended last."""
-        return [Run(("schtasks", "/Query", "/TN", f"\\flopwatch\\{plan.name}", "/V", "/FO", "LIST"), optional=True)]
+        return [
+            Run(
+                ("schtasks", "/Query", "/TN", f"\\flopwatch\\{plan.name}", "/V", "/FO", "LIST"), optional=True
+            )
+        ]

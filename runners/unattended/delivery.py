@@ -39,7 +39,13 @@ class Delivery:
     """One board that is told of jobs and gets their runs; address and token are checked when this is made."""
 
     def __init__(
-        self, url: str, token_file: Path | None, *, patience_s: float, remark: Callable[[str], None], plain: bool
+        self,
+        url: str,
+        token_file: Path | None,
+        *,
+        patience_s: float,
+        remark: Callable[[str], None],
+        plain: bool,
     ) -> None:
         """Send to ``url``; try for ``patience_s``, and tell ``remark`` what happens."""
         self._outbox = Outbox(board_address(url, plain=plain))

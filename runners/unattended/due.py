@@ -13,7 +13,7 @@ __all__ = ["Rhythm"]
 
 _DAY_S = 86_400
 #: A Monday: weekly jobs begin on one.
-_ANCHOR = datetime(2024, 1, 1)  # noqa: DTZ001 - wall time, read in the zone of the machine
+_ANCHOR = datetime(2024, 1, 1)
 #: A clock may be set back by so much before a moment in the future says that it was wrong.
 _SET_BACK = timedelta(hours=1)
 

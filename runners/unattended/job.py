@@ -143,7 +143,9 @@ class _Job:
             if self.state.attempts < ATTEMPTS and cut <= now + timedelta(hours=1):
                 self.log(f"the job of {cut:%Y-%m-%d %H:%M} UTC was cut; going on with it")
                 return cut
-            self.log(f"the job of {cut:%Y-%m-%d %H:%M} UTC was begun {self.state.attempts} times: it is given up")
+            self.log(
+                f"the job of {cut:%Y-%m-%d %H:%M} UTC was begun {self.state.attempts} times: it is given up"
+            )
             self.state.begun, self.state.attempts = "", 0
             self._keep_cut_run(cut)
             self.state.done = State.text(min(cut, now))
