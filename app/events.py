@@ -78,7 +78,7 @@ def _identity(history: History) -> dict[str, Any]:
     """Return what names a series, in the words of the views."""
     cell = dict(history.cell)
     case = str(cell.pop("case"))
-    return {"kernel": rows.kernel_of(case), **cell, "series_id": history.series, "case_id": case}
+    return {**cell, "series_id": history.series, "case_id": case}
 
 
 def together(changes: Sequence[Row]) -> list[Row]:

@@ -22,7 +22,6 @@ __all__ = [
     "fastest",
     "interval",
     "is_speed",
-    "kernel_of",
     "kernel_order",
     "key",
     "moved",
@@ -96,11 +95,6 @@ def ceiling_rate(row: Row) -> float | None:
 def case_label(case_id: str) -> str:
     """Return the part of a case's id that names its shape: ``1024`` of ``matmul/1024``."""
     return case_id.partition("/")[2] or case_id
-
-
-def kernel_of(case_id: str) -> str:
-    """Return the kernel of a case by its id: ``matmul`` of ``matmul/1024``."""
-    return case_id.partition("/")[0]
 
 
 def kernel_order(kernel: str) -> tuple[int, str]:

@@ -24,6 +24,7 @@ __all__ = [
     "FASTEST",
     "FORMATS",
     "HARDWARE",
+    "JOBS",
     "MACHINES",
     "MEASUREMENT",
     "MOVED",
@@ -152,6 +153,18 @@ MACHINES = (
     Column("Last received", _plain("last_upload"), moment=True),
     Column("flopwatch", _plain("flopwatch_version")),
     _counted("problems"),
+)
+
+JOBS = (
+    Column("State", _plain("state")),
+    Column("Machine", _plain("machine")),
+    Column("Job", _plain("job")),
+    Column("Last begun", _plain("done"), moment=True),
+    Column("Due", _plain("due"), moment=True),
+    Column("Heard of", _plain("seen"), moment=True),
+    Column("Outcome", _plain("outcome")),
+    Column("What it said", _plain("text")),
+    _counted("waiting"),
 )
 
 RUNS = (

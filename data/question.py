@@ -89,14 +89,14 @@ def _take(relation: Any, most: int) -> tuple[list[list[Any]], bool]:
     """Return at most so many rows of a relation, and whether anything was left out."""
     taken: list[list[Any]] = []
     cut, size = False, 0
-    while size < _ALL and (row := relation.fetchone()) is not None:
-        if len(taken) == most:
+    for row in relation.limit(most + 1).fetchall():
+        if len(taken) == most or size >= _ALL:
             return taken, True
         values = [_shown(value) for value in row]
         taken.append([value for value, _ in values])
         cut = cut or any(short for _, short in values)
         size += sum(len(str(value)) for value, _ in values)
-    return taken, cut or size >= _ALL
+    return taken, cut
 
 
 def _ask(asked: dict[str, Any]) -> dict[str, Any]:
@@ -117,17 +117,29 @@ def _ask(asked: dict[str, Any]) -> dict[str, Any]:
     connection.execute("SET TimeZone = 'UTC'").fetchall()
     connection.execute("SET lock_configuration = true").fetchall()
     try:
-        found = connection.execute(asked["sql"])
-        described = found.description or []
-        rows, cut = _take(found, int(asked["rows"]))
+        relation = connection.sql(asked["sql"])
+        if relation is None:  # a statement without rows, such as a table of this connection's own
+            return {"columns": [], "types": [], "rows": [], "cut": False}
+        names, types = list(relation.columns), [str(kind) for kind in relation.types]
+        rows, cut = _take(_without_zones(relation, names, types), int(asked["rows"]))
     except (duckdb.Error, UnicodeError) as error:
         return {"error": str(error)[:2_000]}
-    return {
-        "columns": [str(column[0]) for column in described],
-        "types": [str(column[1]) for column in described],
-        "rows": rows,
-        "cut": cut,
-    }
+    return {"columns": names, "types": types, "rows": rows, "cut": cut}
+
+
+def _without_zones(relation: Any, names: list[str], types: list[str]) -> Any:
+    """Return a relation whose moments are text: as objects of Python they would need a library of time zones."""
+    if not any("TIME ZONE" in kind for kind in types):
+        return relation
+    if len(set(names)) < len(names):
+        return relation.project("COLUMNS(*)::VARCHAR")
+    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
+    return relation.project(
+        ", ".join(
+            f"{name}::VARCHAR AS {name}" if "TIME ZONE" in kind else name
+            for name, kind in zip(quoted, types, strict=True)
+        )
+    )
 
 
 if __name__ == "__main__":

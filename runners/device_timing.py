@@ -209,18 +209,27 @@ class EventTimer:
     def _use_graph(self) -> bool:
         """Record a graph of many calls and check that twice as many take twice as long; say whether that worked."""
         method = self.method
-        wanted = max(method.graph_calls, math.ceil(method.graph_target_ns / self.typical_ns))
         if self.cold:
             self._calls = (self.call, *self.copies())
-            wanted = max(wanted, len(self._calls))
-        count = min(wanted, method.graph_limit)
-        try:
-            once, returned = self.clock.capture(lambda: self._launch(count))
-            twice, _ = self.clock.capture(lambda: self._launch(2 * count))
-        except Exception as error:  # whatever a library cannot record is launched call by call
-            self.flags.append("no_graph")
-            self._way = f"launches ({type(error).__name__}: {error})"[:200]
-            return False
+        for _ in range(2):  # the host may have been slower than the device: then the first graph is too short
+            wanted = max(
+                method.graph_calls, math.ceil(method.graph_target_ns / self.typical_ns), len(self._calls)
+            )
+            count = min(wanted, method.graph_limit)
+            try:
+                once, returned = self.clock.capture(lambda count=count: self._launch(count))  # type: ignore[misc]
+                twice, _ = self.clock.capture(lambda count=count: self._launch(2 * count))  # type: ignore[misc]
+            except Exception as error:  # whatever a library cannot record is launched call by call
+                self.flags.append("no_graph")
+                self._way = f"launches ({type(error).__name__}: {error})"[:200]
+                return False
+            times = [(self._elapsed(once)[0], self._elapsed(twice)[0]) for _ in range(5)]
+            once_ns, twice_ns = (median(column) for column in zip(*times, strict=True))
+            self.typical_ns = max(once_ns / count, 1.0)
+            if once_ns >= 0.9 * method.graph_target_ns:
+                break
+        if abs((twice_ns - once_ns) / once_ns - 1) > method.linear_tolerance:
+            self.flags.append("not_linear")
         self.batch, self._way = count, "graph"
 
         def replay() -> Any:
@@ -228,11 +237,6 @@ class EventTimer:
             return returned
 
         self._enqueue = replay
-        times = [(self._elapsed(once)[0], self._elapsed(twice)[0]) for _ in range(5)]
-        once_ns, twice_ns = (median(column) for column in zip(*times, strict=True))
-        if abs((twice_ns - once_ns) / once_ns - 1) > method.linear_tolerance:
-            self.flags.append("not_linear")
-        self.typical_ns = once_ns / count
         return True
 
     def _elapsed(self, enqueue: Callable[[], Any]) -> tuple[float, int | None, Any, bool]:

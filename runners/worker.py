@@ -329,6 +329,8 @@ class Session:
             flags = {flag for state in states for flag in reasons_of(int(state.get("clock_reasons", 0)))}
             if any(state.get("computing_processes", 0) > own for state in states):
                 flags.add("shared_device")
+            if any(state.get("thermal_pressure", "nominal") != "nominal" for state in states):
+                flags.add("heat_slowdown")
             answer["flags"] = sorted({*answer["flags"], *flags})
 
     def _samples(self, prepared: Prepared, subject: Subject) -> Answer:

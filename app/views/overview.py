@@ -10,6 +10,7 @@ from app import (
     events,
     filters,
     fleet,
+    jobs,
     parts,
     published,
     questions,
@@ -85,6 +86,7 @@ def render() -> None:
     parts.table(
         machines, tables.MACHINES, key="machines", alt="Machines that have measured, the newest run first"
     )
+    jobs.render()
     st.subheader("Newest runs", anchor=False)
     parts.table(runs, tables.RUNS, key="runs", alt="The ten newest runs")
     _absent()

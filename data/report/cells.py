@@ -23,6 +23,7 @@ __all__ = [
     "figures",
     "interval",
     "label",
+    "listed",
     "moment",
     "published_rate",
     "published_time",

@@ -1,6 +1,7 @@
 """Slurm: one array of exclusive jobs for each node type; the run files are collected into one ledger."""
 
 import shlex
+import shutil
 from pathlib import Path
 
 from data.errors import BadInput
@@ -86,7 +87,7 @@ _OPTIONS = (
 
 
 class Slurm(Scheduler):
-    """A script that submits, measures, follows and collects; ``scrontab`` rings where the cluster has it."""
+    """A script that submits, measures, follows and collects; a table of cron rings."""
 
     name = "slurm"
     title = "Slurm, one array for each node type"
@@ -121,7 +122,7 @@ class Slurm(Scheduler):
         )
 
     def install(self, plan: Plan) -> list[Step]:
-        """Write the script, and ring it from the table of Slurm."""
+        """Write the script, and ring it."""
         return [Write(self.files(plan)[0]), *self._ring(plan, self._block(plan))]
 
     def remove(self, plan: Plan) -> list[Step]:
@@ -130,13 +131,19 @@ class Slurm(Scheduler):
 
     @staticmethod
     def _ring(plan: Plan, new: str) -> list[Step]:
-        held = table("scrontab")
+        program = _bell()
+        held = table(program)
         wanted = with_block(held, plan.name, new)
-        return [] if wanted == held else [Run(("scrontab", "-"), given=wanted)]
+        return [] if wanted == held else [Run((program, "-"), given=wanted)]
 
     def status(self, plan: Plan) -> list[Run]:
         """Ask what waits and runs."""
-        return [Run(("scrontab", "-l"), optional=True), Run(("squeue", "--me", "--long"), optional=True)]
+        return [Run((_bell(), "-l"), optional=True), Run(("squeue", "--me", "--long"), optional=True)]
+
+
+def _bell() -> str:
+    """Return the table that rings: Slurm's own where the cluster has it, else that of the machine one submits from."""
+    return "scrontab" if shutil.which("scrontab") else "crontab"
 
 
 def _submit(node_type: NodeType) -> str:

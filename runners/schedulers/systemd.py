@@ -17,7 +17,7 @@ Description=flopwatch job {name}
 [Service]
 Type=oneshot
 ExecStart={command}
-{variables}# Address and token of the board, FLOPWATCH_URL=… and FLOPWATCH_TOKEN=…, in a file that nobody else can read (0600).
+{variables}# FLOPWATCH_URL=… and FLOPWATCH_TOKEN=…, address and token of the board; let only yourself read it (0600).
 EnvironmentFile=-%h/.config/flopwatch/environment
 # A stopped job keeps what it measured; the next one completes it.
 KillMode=mixed

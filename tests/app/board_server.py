@@ -14,7 +14,7 @@ from data.tokens import Tokens
 __all__ = ["BoardServer", "free_port"]
 
 ROOT = Path(__file__).resolve().parents[2]
-_START_S = 120.0
+_START_S = 600.0
 
 
 def free_port() -> int:
@@ -56,7 +56,7 @@ class BoardServer:
         deadline = time.monotonic() + _START_S
         while time.monotonic() < deadline and self.process.poll() is None:
             try:
-                with urllib.request.urlopen(f"{self.url}/api/v1/health", timeout=5):
+                with urllib.request.urlopen(f"{self.url}/api/v1/health", timeout=60):
                     return self
             except (urllib.error.URLError, ConnectionError, TimeoutError):
                 time.sleep(0.1)

@@ -1,8 +1,10 @@
 """Load on the way in: ``python -m tests.soak.upload_load [--clients 50] [--seconds 120] [--pages 2] [--file RUN]``.
 
-Many clients send run files as fast as they are answered, each file another run, while pages are open in a browser.
+Many clients send run files, each file another run, while pages are open in a browser: as fast as they are answered, or
+with ``--rate`` so many a second together.
 Prints uploads a second, their latencies, what was lost or held twice (nothing), the memory of the server over time and
-how far the index was behind.  Clients, browser and server share the processors of this machine.
+how far the index was behind, and the processor time that an upload costs the server, which others on the machine do not
+change much.  Clients, browser and server share the processors of this machine.
 """
 
 import argparse
@@ -11,6 +13,7 @@ import contextlib
 import gzip
 import hashlib
 import json
+import random
 import shutil
 import statistics
 import tempfile
@@ -54,8 +57,8 @@ class Files:
 class Load:
     """What was sent and what was seen."""
 
-    def __init__(self, board: BoardServer, files: Files, seconds: float) -> None:
-        self.board, self.files = board, files
+    def __init__(self, board: BoardServer, files: Files, seconds: float, pause_s: float) -> None:
+        self.board, self.files, self.pause_s = board, files, pause_s
         self.until = time.monotonic() + seconds
         self.latencies_s: list[float] = []
         self.sent: set[str] = set()
@@ -67,7 +70,10 @@ class Load:
         """Send one file after the other until the time is over; each until it has a receipt."""
         headers = {"Authorization": f"Bearer {token}", "Content-Encoding": "gzip"}
         async with httpx.AsyncClient(base_url=self.board.url, headers=headers, timeout=60) as http:
+            due = time.monotonic() + random.uniform(0, self.pause_s)
             while time.monotonic() < self.until:
+                await asyncio.sleep(max(0.0, due - time.monotonic()))
+                due += self.pause_s
                 run_id, body = self.files.make()
                 status = 0
                 while status not in (200, 201):
@@ -125,7 +131,9 @@ def _share(values: list[float], share: float) -> float:
     return sorted(values)[min(len(values) - 1, int(share * len(values)))]
 
 
-def measure(path: Path, clients: int, seconds: float, page_count: int) -> dict[str, Any]:
+def measure(
+    path: Path, clients: int, seconds: float, page_count: int, rate_per_s: float = 0.0
+) -> dict[str, Any]:
     """Run the load and return what came of it."""
     files = Files(path)
     with tempfile.TemporaryDirectory() as home:
@@ -135,14 +143,17 @@ def measure(path: Path, clients: int, seconds: float, page_count: int) -> dict[s
             with pages(board, page_count):
                 if page_count:
                     time.sleep(10)  # the pages have loaded
-                load = Load(board, files, seconds)
+                load = Load(board, files, seconds, clients / rate_per_s if rate_per_s else 0.0)
 
                 async def everybody() -> None:
                     await asyncio.gather(load.watch(watcher), *[load.client(token) for token in tokens])
 
-                started = time.monotonic()
+                assert board.process is not None
+                server = psutil.Process(board.process.pid)
+                started, before = time.monotonic(), server.cpu_times()
                 asyncio.run(everybody())
-                elapsed_s = time.monotonic() - started
+                elapsed_s, after = time.monotonic() - started, server.cpu_times()
+                server_s = after.user + after.system - before.user - before.system
         held, _ = open_ledger(Path(home) / "ledger").follow()
         with Index.open(Path(home) / "flopwatch.duckdb", wait_s=600) as index:
             rows = [row["run_id"] for row in index.query("SELECT run_id FROM run")]
@@ -153,6 +164,8 @@ def measure(path: Path, clients: int, seconds: float, page_count: int) -> dict[s
         "file_bytes": files.bytes,
         "seconds": round(elapsed_s, 1),
         "uploads": len(load.sent),
+        "rate_wanted_per_s": rate_per_s or None,
+        "server_cpu_ms_per_upload": round(1e3 * server_s / max(1, len(load.sent)), 1),
         "uploads_per_s": round(len(load.sent) / elapsed_s, 1),
         **{f"p{share}_ms": round(1e3 * _share(load.latencies_s, share / 100)) for share in (50, 95, 99)},
         "answers": dict(load.answers),
@@ -173,8 +186,10 @@ if __name__ == "__main__":
     parser.add_argument("--clients", type=int, default=50)
     parser.add_argument("--seconds", type=float, default=120.0)
     parser.add_argument("--pages", type=int, default=2)
+    parser.add_argument("--rate", type=float, default=0.0, help="uploads a second of all clients together")
     parser.add_argument("--file", type=Path)
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         run_file = chosen.file or write_run(Path(folder) / "a.run.jsonl", cells=59, processes=6, samples=20)
-        print(json.dumps(measure(run_file, chosen.clients, chosen.seconds, chosen.pages), indent=1))  # noqa: T201
+        found = measure(run_file, chosen.clients, chosen.seconds, chosen.pages, chosen.rate)
+        print(json.dumps(found, indent=1))  # noqa: T201
