@@ -294,7 +294,11 @@ def _nothing(where: tuple[Claim, str, str, str], about: Sequence[Row], rows: Seq
     else:
         failed = [f"{row['case_id']} is {row['status']}" for row in about if not _usable(row)]
         verdict = ClaimVerdict.NOT_MEASURED
-        why = "; ".join(failed) if failed else f"measure it: flopwatch run --case {claim.cases[0]}"
+        why = (
+            "; ".join(dict.fromkeys(failed))
+            if failed
+            else f"measure it: flopwatch run --case {claim.cases[0]}"
+        )
     return Finding(*where, "", verdict, f"{verdict.value}: {why}", missing=tuple(claim.cases))
 
 

@@ -26,6 +26,8 @@ __all__ = [
     "measurements",
     "notes",
     "problems",
+    "reproduced",
+    "reproductions",
     "resolve_run",
     "run",
     "run_file",
@@ -182,6 +184,20 @@ def machines(index: Index) -> list[Row]:
 def environment(index: Index, environment_id: str) -> Row:
     """One environment; raises NotFound."""
     return _one(index, "FROM environments WHERE environment_id = ?", environment_id, "environment")
+
+
+def reproduced(index: Index) -> list[Row]:
+    """How many results were measured again and came out again: all machines first (``machine_id`` None), then each."""
+    return index.query("FROM reproduced ORDER BY machine_id IS NOT NULL, machine")
+
+
+def reproductions(index: Index, run_id: str) -> list[Row]:
+    """Every attempt to measure a run again, or that the run itself was, the newest first."""
+    return index.query(
+        "FROM reproductions WHERE original_run_id = $run_id OR run_id = $run_id "
+        "ORDER BY started DESC, case_id, threads, variant, condition, backend, device",
+        {"run_id": run_id},
+    )
 
 
 def notes(index: Index, run_id: str) -> list[Row]:

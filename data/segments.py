@@ -51,8 +51,8 @@ _LONGEST_MEMORY = 10.0
 _SMALLEST_WINDOW = 4
 #: Ranks agree where the sides are ordered at three standard deviations, or nearly apart where too few for that.
 _RANKS, _NEARLY_APART = 3.0, 0.9
-#: A line must be worse than a step by so many squared standard deviations; a cubic may be better by that at most.
-_MARGIN = 2.0
+#: A line must be worse than a step by so many squared standard deviations; a cubic may be better by so many at most.
+_LINE_WORSE, _CUBIC_BETTER = 4.0, 2.0
 #: The correlation of successive residuals is underestimated by about this many times 1/n where levels were fitted.
 _CORRELATION_BIAS = 4.0
 
@@ -359,7 +359,7 @@ def is_sharp(before: Values, after: Values, sigma: float, accepted: float = ACCE
     rest_line = total - float((parts[:2] ** 2).sum())
     rest_cubic = total - float((parts**2).sum()) if points >= 16 else math.inf
     unit = sigma * sigma
-    if rest_step + _MARGIN * unit <= rest_line and rest_step <= rest_cubic + _MARGIN * unit:
+    if rest_step + _LINE_WORSE * unit <= rest_line and rest_step <= rest_cubic + _CUBIC_BETTER * unit:
         return True
     step = np.where(np.arange(points) < n, 0.0, 1.0)
     step -= basis[:, :2] @ (basis[:, :2].T @ step)

@@ -10,7 +10,15 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["ALIGNMENT_BYTES", "aligned", "fresh_output", "normal"]
+__all__ = [
+    "ALIGNMENT_BYTES",
+    "aligned",
+    "bfloat16_bits",
+    "fresh_output",
+    "from_bfloat16_bits",
+    "normal",
+    "rounded",
+]
 
 #: a cache line, and the widest vector register
 ALIGNMENT_BYTES = 64
@@ -41,3 +49,21 @@ def normal(shape: tuple[int, ...], seed: int, deviation: float = 1.0) -> Any:
     if deviation != 1.0:
         values *= np.float32(deviation)
     return values
+
+
+def bfloat16_bits(array: Any) -> Any:
+    """Return the upper 16 bits of float32 numbers, rounded to nearest even: what NumPy has no type for."""
+    bits = np.ascontiguousarray(array, np.float32).view(np.uint32)
+    return ((bits + 0x7FFF + (bits >> 16 & 1)) >> 16).astype(np.uint16)
+
+
+def from_bfloat16_bits(bits: Any) -> Any:
+    """Return bfloat16 numbers, given as their bits, as float32."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def rounded(array: Any, dtype: str) -> Any:
+    """Return float32 numbers that the type ``float16`` or ``bfloat16`` holds exactly, the nearest to those given."""
+    if dtype == "bfloat16":
+        return from_bfloat16_bits(bfloat16_bits(array))
+    return array.astype(np.float16).astype(np.float32) if dtype == "float16" else array

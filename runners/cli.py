@@ -20,6 +20,9 @@ COMMANDS: dict[str, str] = {
     "doctor": "what on this machine would disturb or falsify a measurement, and the remedy",
     "run": "measure, print the results, write the run file and store it",
     "compare": "two runs: ratio, interval and verdict for each case",
+    "matrix": "the same cases in several environments, built by uv and measured side by side",
+    "bisect": "find the version or commit between a good and a bad one where a case changed",
+    "reproduce": "measure a run again in its own environment, and say how close that came",
     "regressions": "what became slower or faster, when, by how much and why; a gate for continuous integration",
     "changes": "change points of any series, JSON or CSV",
     "claims": "published claims and their verdicts on each machine and backend",
@@ -27,9 +30,13 @@ COMMANDS: dict[str, str] = {
     "accept": "accept a change: its new level is the expected one",
     "annotate": "a remark on a machine, series, run, version or span of time",
     "withdraw": "take a result back, with the reason; it stays citable",
+    "upload": "send run files to a board: all that has no receipt of it yet, or those that are named",
+    "token": "who may send to this board and read from it: create, list, revoke",
     "report": "all that a choice of results says, as Markdown or HTML",
     "export": "results as Parquet, CSV or JSON, a whole board, Bencher's format, or a badge",
     "import": "take run files, boards and results of other tools into the ledger",
+    "job": "one unattended job: if it is due, wait for a quiet machine, measure, store, send",
+    "schedule": "jobs for systemd, cron, launchd, Task Scheduler, GitHub Actions, Slurm and Kubernetes",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
 }
 

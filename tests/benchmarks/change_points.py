@@ -133,7 +133,7 @@ def _ruptures() -> dict[str, Detector]:
     def pelt(values: np.ndarray) -> list[int]:
         logs = np.log(values)
         sigma = 1.4826 * np.median(np.abs(np.diff(logs))) / math.sqrt(2) or 1e-9
-        model = ruptures.Pelt("l2", min_size=3, jump=1).fit(logs / sigma)
+        model = ruptures.Pelt("l2", min_size=3).fit(logs / sigma)
         return model.predict(pen=3 * math.log(len(logs)))[:-1]
 
     def kernel(values: np.ndarray) -> list[int]:

@@ -154,7 +154,7 @@ def is_sharp(before, after, sigma, accepted):
     rest_both = rest_of(np.stack([one, at, step], 1), values)
     rest_cubic = rest_of(np.stack([one, at, at**2, at**3], 1), values) if points >= 16 else math.inf
     unit = sigma**2
-    if rest_step + 2 * unit <= rest_line and rest_step <= rest_cubic + 2 * unit:
+    if rest_step + 4 * unit <= rest_line and rest_step <= rest_cubic + 2 * unit:
         return True
     needed = accepted**2 * max(unit, rest_both / max(1, points - 3))
     return rest_line - rest_both >= needed and rest_both <= rest_cubic

@@ -1,6 +1,7 @@
 """The commands that judge, as people start them: what they print, what they remember, every exit status."""
 
 import json
+import shutil
 
 import pytest
 
@@ -14,10 +15,18 @@ from tests.runners.conftest import FAKE_KERNELS
 from tests.runners.test_command_line import environment, flopwatch  # noqa: F401 - a fixture
 
 
-@pytest.fixture
-def slower(environment, tmp_path):  # noqa: F811
+@pytest.fixture(scope="module")
+def board(tmp_path_factory):
     """A board on which the code changed at run 12 of 20, and everything takes 10 % longer since."""
-    fill(tmp_path / "home", 20, 12, sources="bbbbbbbbbbbb").close()
+    home = tmp_path_factory.mktemp("board") / "home"
+    fill(home, 20, 12, sources="bbbbbbbbbbbb").close()
+    return home
+
+
+@pytest.fixture
+def slower(environment, board, tmp_path):  # noqa: F811
+    """A copy of that board for each test."""
+    shutil.copytree(board, tmp_path / "home")
     return environment
 
 

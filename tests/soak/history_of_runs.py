@@ -34,7 +34,9 @@ SLOWER = """    rows = max(1, round({share} * a.shape[-2]))
 
 
 def copy_program(folder: Path, share: float) -> Path:
-    """Copy the program; with a share above 0, let the copy do that much more work in a product."""
+    """Copy the program, once; with a share above 0, let the copy do that much more work in a product."""
+    if folder.exists():
+        return folder
     for package in ("runners", "data"):
         ignored = shutil.ignore_patterns("__pycache__", "local")
         shutil.copytree(ROOT / package, folder / package, ignore=ignored, dirs_exist_ok=True)
