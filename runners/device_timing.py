@@ -212,7 +212,9 @@ class EventTimer:
         if self.cold:
             self._calls = (self.call, *self.copies())
         for _ in range(2):  # the host may have been slower than the device: then the first graph is too short
-            wanted = max(method.graph_calls, math.ceil(method.graph_target_ns / self.typical_ns), len(self._calls))
+            wanted = max(
+                method.graph_calls, math.ceil(method.graph_target_ns / self.typical_ns), len(self._calls)
+            )
             count = min(wanted, method.graph_limit)
             try:
                 once, returned = self.clock.capture(lambda count=count: self._launch(count))  # type: ignore[misc]
@@ -335,7 +337,9 @@ class ChainTimer:
                 self.batch *= 2
             elif clocks.now() - start >= self.method.chain_warm_up_ns:
                 break
-        once, twice, four = (median([self._time(factor * self.batch)[0] for _ in range(3)]) for factor in (1, 2, 4))
+        once, twice, four = (
+            median([self._time(factor * self.batch)[0] for _ in range(3)]) for factor in (1, 2, 4)
+        )
         self.typical_ns = max((twice - once) / self.batch, 1.0)
         self.floor_ns = once - self.batch * self.typical_ns
         expected = twice + 2 * self.batch * self.typical_ns

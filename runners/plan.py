@@ -125,7 +125,7 @@ def _threads_of(variant: Variant, threads: Sequence[int]) -> list[int]:
 
 
 def _needed_ceilings(measured: Sequence[PlannedCell]) -> list[Case]:
-    """Return the ceilings that cells stand beside, each on its device: of bandwidths, those at the nearest footprint."""
+    """Return the ceilings that cells stand beside on their devices: of bandwidths, those at the nearest footprint."""
     kinds = {
         "flop": "fma",
         "flop-float16": "tensor-float16",
@@ -247,8 +247,7 @@ def make_plan(
     measured = [
         cell
         for cell in _all_cells([case for case in chosen if case.kernel != _CEILING], counts)
-        if _wanted(cell.variant, profile, variant_patterns)
-        and _is_of(cell.variant.backend, backend_names)
+        if _wanted(cell.variant, profile, variant_patterns) and _is_of(cell.variant.backend, backend_names)
     ]
     asked = [case for case in chosen if case.kernel == _CEILING]
     needed = _needed_ceilings(measured)

@@ -294,7 +294,10 @@ class Session:
             if not after.get(key) or one.wish["is_twin"] or "samples" not in answer:
                 continue
             states = (before[key], after[key])
-            answer["attributes"] = answer.get("attributes", {}) | {"device_before": states[0], "device_after": states[1]}
+            answer["attributes"] = answer.get("attributes", {}) | {
+                "device_before": states[0],
+                "device_after": states[1],
+            }
             flags = {flag for state in states for flag in reasons_of(int(state.get("clock_reasons", 0)))}
             if any(state.get("computing_processes", 0) > own for state in states):
                 flags.add("shared_device")

@@ -148,7 +148,11 @@ class CupyBackend(Backend):
             known = trouble(error)
             reason = f"{type(error).__name__}: {error}"
             return Availability(False, reason, known.reason if known else self._install_line())
-        return Availability(True) if count else Availability(False, "CUDA's runtime counts no device", "nvidia-smi")
+        return (
+            Availability(True)
+            if count
+            else Availability(False, "CUDA's runtime counts no device", "nvidia-smi")
+        )
 
     def _install_line(self) -> str:
         """Name the extra that fits the driver, the newest where there is none to ask."""
@@ -190,7 +194,9 @@ class CupyBackend(Backend):
             "cache_bytes": self.cache_bytes,
             "cuda_driver": _dotted(cupy.cuda.runtime.driverGetVersion()),
             "cuda_runtime": _dotted(cupy.cuda.runtime.runtimeGetVersion()),
-            "nvrtc": ".".join(map(str, importlib.import_module("cupy_backends.cuda.libs.nvrtc").getVersion())),
+            "nvrtc": ".".join(
+                map(str, importlib.import_module("cupy_backends.cuda.libs.nvrtc").getVersion())
+            ),
             "cublas": self._cublas().getVersion(cupy.cuda.get_cublas_handle()),
             "cudnn": _cudnn(),
             "tf32": False,
@@ -295,12 +301,32 @@ def product(
     """Call ``cublasGemmEx``, or its strided batch for several products."""
     (alpha, beta), (a, b, c), (m, n, k) = scalars, pointers, sizes
     if stack == 1:
-        cublas.gemmEx(
-            handle, 0, 0, n, m, k, alpha, b, kind, n, a, kind, k, beta, c, kind, n, compute, -1
-        )
+        cublas.gemmEx(handle, 0, 0, n, m, k, alpha, b, kind, n, a, kind, k, beta, c, kind, n, compute, -1)
         return
     cublas.gemmStridedBatchedEx(
-        handle, 0, 0, n, m, k, alpha, b, kind, n, k * n, a, kind, k, m * k, beta, c, kind, n, m * n, stack, compute, -1
+        handle,
+        0,
+        0,
+        n,
+        m,
+        k,
+        alpha,
+        b,
+        kind,
+        n,
+        k * n,
+        a,
+        kind,
+        k,
+        m * k,
+        beta,
+        c,
+        kind,
+        n,
+        m * n,
+        stack,
+        compute,
+        -1,
     )
 
 

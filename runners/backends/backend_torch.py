@@ -24,7 +24,7 @@ class TorchBackend(Backend):
 
     name = "torch"
     title = "PyTorch"
-    packages = ("torch",)
+    packages: tuple[str, ...] = ("torch",)
     install = "pip install flopwatch[torch]"
     operators = OPERATORS
 
@@ -98,7 +98,9 @@ class _Clock:
         properties = torch.cuda.get_device_properties(0)
         self._processors = properties.multi_processor_count
         maximum = backend.meter.facts().get("maximum_sm_clock_mhz")
-        self.default_khz = getattr(properties, "clock_rate", None) or (maximum * 1000 if maximum else None)
+        self.default_khz: int | None = getattr(properties, "clock_rate", None) or (
+            maximum * 1000 if maximum else None
+        )
         self._swept = torch.zeros(max(2 * backend.cache_bytes, 1), dtype=torch.uint8, device="cuda:0")
         try:  # since PyTorch 2.9; without it the clock rate of a sample is not known
             self._stamp = torch.cuda._compile_kernel(source("clock"), "stamp")
@@ -134,7 +136,7 @@ class _Clock:
         (start_ns, start), (end_ns, end) = first.tolist(), last.tolist()
         if not start or not end or end_ns <= start_ns:
             return None  # no block of a stamp ran on multiprocessor 0
-        return round((end - start) * 1e6 / (end_ns - start_ns))
+        return int(round((end - start) * 1e6 / (end_ns - start_ns)))
 
     def capture(self, calls: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
         graph = self._torch.cuda.CUDAGraph()
@@ -194,8 +196,7 @@ class TorchCudaBackend(_OnDevice):
                 raise
             raise RuntimeError(known.reason) from error
         self.cache_bytes = int(properties.L2_cache_size)
-        bus = [getattr(properties, f"pci_{part}_id", None) for part in ("domain", "bus", "device")]
-        self.meter = DeviceMeter(None if None in bus else "{:08x}:{:02x}:{:02x}.0".format(*bus))
+        self.meter = DeviceMeter(_bus_id(properties))
 
     def describe(self) -> dict[str, Any]:
         """Return versions, the device, and how products are computed."""
@@ -236,6 +237,12 @@ class TorchCudaBackend(_OnDevice):
         """Return heat, power, energy, clocks and who else computes, as far as the device tells."""
         state: dict[str, Any] = self.meter.state()
         return state
+
+
+def _bus_id(properties: Any) -> str | None:
+    """Return where a device sits on the PCI bus, as newer versions of PyTorch tell it."""
+    bus = [getattr(properties, f"pci_{part}_id", None) for part in ("domain", "bus", "device")]
+    return None if None in bus else "{:08x}:{:02x}:{:02x}.0".format(*map(int, bus))  # type: ignore[arg-type]
 
 
 def _built_for_cuda() -> str | None:

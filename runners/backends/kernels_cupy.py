@@ -103,7 +103,10 @@ class _Decoding:
         self.rows, self.model = self.x.shape
         parts = _parts(self.rows, _ROWS_OF_A_PART)
         self.keys, self.values = _output(job, self.x.shape), _output(job, self.x.shape)
-        self.query, self.output = _output(job, (self.model,)), _output(job, (self.rows - self.prefix, self.model))
+        self.query, self.output = (
+            _output(job, (self.model,)),
+            _output(job, (self.rows - self.prefix, self.model)),
+        )
         self.tops, self.totals = _output(job, (self.heads, parts)), _output(job, (self.heads, parts))
         self.sums = _output(job, (self.heads, parts, self.model // self.heads))
         self.module, self.products = _module(job, "decoding"), _module(job, "matmul")
@@ -318,7 +321,10 @@ _ROWS: tuple[tuple[str, str, Callable[[Job], Ready], dict[str, Any]], ...] = (
     ("attention", "fused", _attention, {}),
     ("decode", "kv-cache", _decode(cached=True), {}),
     ("decode", "recompute", _decode(cached=False), {}),
-    *((kernel, "fused" if kernel == "gelu" else "loop", _elementwise(name), {}) for kernel, name in _FUNCTIONS.items()),
+    *(
+        (kernel, "fused" if kernel == "gelu" else "loop", _elementwise(name), {})
+        for kernel, name in _FUNCTIONS.items()
+    ),
     ("gelu", "unfused", _gelu_unfused, {}),
     ("softmax", "loop", _softmax, {}),
     ("layernorm", "two-pass", _layernorm("layernorm_two_pass"), {}),
@@ -332,5 +338,7 @@ _ROWS: tuple[tuple[str, str, Callable[[Job], Ready], dict[str, Any]], ...] = (
 KERNELS: tuple[Variant, ...] = tuple(
     variant
     for kernel, name, build, options in _ROWS
-    for variant in device_variants(kernel, name, "cupy", build, **({"profiles": SMOKE} if kernel == "ceiling" else {}) | options)
+    for variant in device_variants(
+        kernel, name, "cupy", build, **({"profiles": SMOKE} if kernel == "ceiling" else {}) | options
+    )
 )

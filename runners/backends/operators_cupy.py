@@ -1,4 +1,4 @@
-"""What CUDA's libraries compute: products by cuBLAS, element by element by CuPy's own operators, files to the device."""
+"""What CUDA's libraries compute: products by cuBLAS, elements by CuPy's operators; and files read to the device."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -72,13 +72,15 @@ def _to_device(build: Callable[[Job], Any]) -> Callable[[Job], Ready]:
     """Let loading end on the device: each tensor is copied there, and the last is waited for."""
 
     def building(job: Job) -> Ready:
-        ready, backend = build(job), job.backend
+        ready = build(job)
+        backend: Any = job.backend
         read = ready.call
 
         def result(held: dict[str, Any]) -> dict[str, Any]:
             return {name: backend.get(tensor) for name, tensor in held.items()}
 
-        return replace(ready, call=lambda: backend.load_to_device(read()), result=result)  # type: ignore[attr-defined]
+        ended: Ready = replace(ready, call=lambda: backend.load_to_device(read()), result=result)
+        return ended
 
     return building
 

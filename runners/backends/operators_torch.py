@@ -115,7 +115,11 @@ def _attention_unfused(job: Job) -> Ready:
     """Write the formula down: a new tensor at each step."""
     torch, (q, k, v) = _library(job), _put(job, "q", "k", "v")
     length, scale = q.shape[1], q.shape[2] ** -0.5
-    later = torch.ones(length, length, dtype=torch.bool, device=q.device).triu(1) if job.case.shape["causal"] else None
+    later = (
+        torch.ones(length, length, dtype=torch.bool, device=q.device).triu(1)
+        if job.case.shape["causal"]
+        else None
+    )
 
     def call() -> Any:
         scores = torch.matmul(q, k.transpose(1, 2)) * scale

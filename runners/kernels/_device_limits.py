@@ -26,7 +26,9 @@ _TENSOR_CHAINS, _TENSOR_TURNS, _SIDE = 8, 256, 8192
 DEVICE_KINDS = ("device-fma", "tensor", "launch")
 
 
-def _case(name: str, shape: dict[str, Any], work: Work, unit: str, memory_bytes: int, profiles: frozenset[str]) -> Case:
+def _case(
+    name: str, shape: dict[str, Any], work: Work, unit: str, memory_bytes: int, profiles: frozenset[str]
+) -> Case:
     return Case(f"ceiling/{name}", "ceiling", shape, work, unit, None, 0, memory_bytes, profiles)
 
 
@@ -43,7 +45,9 @@ _FMA = {
 def _tensor(dtype: str) -> Case:
     shape = {"kind": "tensor", "dtype": dtype, "threads": _THREADS, "turns": _TENSOR_TURNS}
     size = {"stack": 1, "m": _SIDE, "n": _SIDE, "k": _SIDE}
-    return _case(f"tensor-{dtype}", shape | size, Work(flop=2.0 * _SIDE**3), "GFLOP/s", 48 * 3 * _SIDE**2, STANDARD)
+    return _case(
+        f"tensor-{dtype}", shape | size, Work(flop=2.0 * _SIDE**3), "GFLOP/s", 48 * 3 * _SIDE**2, STANDARD
+    )
 
 
 DEVICE_CASES = (
@@ -63,8 +67,8 @@ def inputs_on_device(case: Case, seed: int) -> dict[str, Any]:
 def check_on_device(case: Case, inputs: dict[str, Any], result: Any) -> Check:
     """Chains must have gone to their common end, sums of tensor cores be exact; a launch has no answer.
 
-    A chain that starts within ±6 is after t turns within 6·0.999ᵗ of its end, and a rounding in each turn moves it by at
-    most u·|x|/(1-m) at the largest |x|.
+    A chain that starts at x is after t turns at e + (x - e)·mᵗ with its end e, and the roundings of all turns move it
+    by at most u·|x|/(1-m) at the largest |x|.
     """
     kind = case.shape["kind"]
     if kind == "launch":
@@ -82,4 +86,6 @@ def check_on_device(case: Case, inputs: dict[str, Any], result: Any) -> Check:
     first = np.stack([start[(thread + chain) % 1024] for chain in range(_CHAINS)])
     exact = (end + (first - end) * shape["factor"] ** turns).sum(0)
     largest = float(np.abs(first).max())
-    return compare(result, exact, (UNIT / (1 - shape["factor"]) + 16 * UNIT) * _CHAINS * max(largest, end), 1.0)
+    return compare(
+        result, exact, (UNIT / (1 - shape["factor"]) + 16 * UNIT) * _CHAINS * max(largest, end), 1.0
+    )

@@ -40,7 +40,9 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def with_driver(driver: Driver | None) -> None:
         monkeypatch.setattr(backend_cupy, "find", lambda module, install: Availability(True))
-        monkeypatch.setattr(backend_cupy, "version", lambda name: "14.2.0" if name == "cupy-cuda13x" else None)
+        monkeypatch.setattr(
+            backend_cupy, "version", lambda name: "14.2.0" if name == "cupy-cuda13x" else None
+        )
         monkeypatch.setattr(cuda, "_driver", lambda: driver)
 
     return with_driver
@@ -83,7 +85,9 @@ def test_the_runtime_has_the_last_word(installed: Any, monkeypatch: pytest.Monke
     installed(Driver(13000))
 
     def refuse() -> int:
-        raise RuntimeError("cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version")
+        raise RuntimeError(
+            "cudaErrorInsufficientDriver: CUDA driver version is insufficient for CUDA runtime version"
+        )
 
     monkeypatch.setattr(backend_cupy, "_runtime", lambda: types.SimpleNamespace(getDeviceCount=refuse))
     found = CupyBackend().probe()
@@ -95,7 +99,9 @@ def test_the_runtime_has_the_last_word(installed: Any, monkeypatch: pytest.Monke
 
 def test_the_install_line_fits_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without CuPy, a driver for CUDA 12 gets the extra for CUDA 12, any other the newest."""
-    monkeypatch.setattr(backend_cupy, "find", lambda module, install: Availability(False, "not installed", install))
+    monkeypatch.setattr(
+        backend_cupy, "find", lambda module, install: Availability(False, "not installed", install)
+    )
     for driver, extra in ((Driver(12080), "cuda12"), (Driver(13010), "cuda13"), (None, "cuda13")):
         monkeypatch.setattr(cuda, "_driver", lambda driver=driver: driver)
         assert f"flopwatch[{extra}]" in CupyBackend().probe().install
@@ -166,7 +172,9 @@ class Cublas:
     def gemmStridedBatchedEx(self, handle: int, ta: int, tb: int, m: int, n: int, k: int, *rest: Any) -> None:  # noqa: N802
         _, a, _, lda, step_a, b, _, ldb, step_b, _, c, _, ldc, step_c, stack, _, _ = rest
         for i in range(stack):
-            parts = (self.memory[place][i * step :] for place, step in ((a, step_a), (b, step_b), (c, step_c)))
+            parts = (
+                self.memory[place][i * step :] for place, step in ((a, step_a), (b, step_b), (c, step_c))
+            )
             one, other, out = parts
             self._product(m, n, k, one, lda, other, ldb, out, ldc)
 

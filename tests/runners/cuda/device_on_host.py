@@ -32,4 +32,3 @@ class HostDevice(CupyBackend):
 
     def synchronize(self) -> None:
         pass
-

@@ -39,7 +39,8 @@ def library(name: str) -> Any:
     if compiler is None:
         pytest.skip("no g++ is here to compile the CUDA sources for the processor")
     text = f'#include "{HEADER}"\n{_as_cpp(source(name))}'
-    folder = Path(tempfile.gettempdir()) / f"flopwatch-cuda-{hashlib.sha256(text.encode() + HEADER.read_bytes()).hexdigest()[:16]}"
+    digest = hashlib.sha256(text.encode() + HEADER.read_bytes()).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"flopwatch-cuda-{digest}"
     folder.mkdir(exist_ok=True)
     built = folder / f"{name}.so"
     if not built.exists():
@@ -91,4 +92,6 @@ class HostModule:
 def _argument(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return ctypes.c_void_p(value.ctypes.data)
-    return {np.int32: ctypes.c_int, np.int64: ctypes.c_longlong, np.float32: ctypes.c_float}[type(value)](value)
+    return {np.int32: ctypes.c_int, np.int64: ctypes.c_longlong, np.float32: ctypes.c_float}[type(value)](
+        value
+    )
