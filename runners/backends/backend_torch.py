@@ -133,10 +133,10 @@ class _Clock:
         return pair
 
     def clock_khz(self, first: Any, last: Any) -> int | None:
-        (start_ns, start), (end_ns, end) = first.tolist(), last.tolist()
+        (start_ns, start), (end_ns, end) = ([int(value) for value in pair.tolist()] for pair in (first, last))
         if not start or not end or end_ns <= start_ns:
             return None  # no block of a stamp ran on multiprocessor 0
-        return int(round((end - start) * 1e6 / (end_ns - start_ns)))
+        return round((end - start) * 1e6 / (end_ns - start_ns))
 
     def capture(self, calls: Callable[[], Any]) -> tuple[Callable[[], None], Any]:
         graph = self._torch.cuda.CUDAGraph()
@@ -241,8 +241,9 @@ class TorchCudaBackend(_OnDevice):
 
 def _bus_id(properties: Any) -> str | None:
     """Return where a device sits on the PCI bus, as newer versions of PyTorch tell it."""
-    bus = [getattr(properties, f"pci_{part}_id", None) for part in ("domain", "bus", "device")]
-    return None if None in bus else "{:08x}:{:02x}:{:02x}.0".format(*map(int, bus))  # type: ignore[arg-type]
+    parts = [getattr(properties, f"pci_{part}_id", None) for part in ("domain", "bus", "device")]
+    known = [int(part) for part in parts if part is not None]
+    return f"{known[0]:08x}:{known[1]:02x}:{known[2]:02x}.0" if len(known) == len(parts) else None
 
 
 def _built_for_cuda() -> str | None:

@@ -87,12 +87,3 @@ def test_cold_is_not_faster_than_hot(backend: Any) -> None:
         timer.prepare()
         times[cold] = np.median([timer.read()[0] / timer.batch for _ in range(20)])
     assert times[True] >= 0.98 * times[False]
-
-
-def test_memory_moves_as_fast_as_it_is_written(backend: Any) -> None:
-    """Writing over the flushed buffer and nothing else gives a bandwidth that the copy ceiling does not exceed twice."""
-    clock, size = backend.clock, 2 * backend.cache_bytes
-    timer = EventTimer(clock, clock.flush, cold=False)
-    timer.prepare()
-    rate = size / np.median([timer.read()[0] / timer.batch for _ in range(20)])
-    assert rate > 10  # GB/s: slower than any device's own memory
