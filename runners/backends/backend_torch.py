@@ -188,6 +188,9 @@ class TorchCudaBackend(_OnDevice):
         torch = self.library
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
+        # Sums of 16-bit products stay in float32, as cuBLAS is asked for through CuPy.
+        torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
         try:
             properties = torch.cuda.get_device_properties(0)
         except Exception as error:

@@ -90,7 +90,7 @@ def test_a_missing_barrier_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(on_host, "source", lambda name: broken)
     on_host.library.cache_clear()
     try:
-        variant = next(one for one in ON_HOST if _named(one) == "matmul-tiled")
+        variant = next(one for one in ON_HOST if _named(one) == "matmul-blocked")
         case = small(variant)[2]
         kernel = workload.kernels()["matmul"]
         inputs = kernel.inputs(case, 1)
