@@ -103,7 +103,8 @@ class _Clock:
         )
         self._swept = torch.zeros(max(2 * backend.cache_bytes, 1), dtype=torch.uint8, device="cuda:0")
         try:  # since PyTorch 2.9; without it the clock rate of a sample is not known
-            self._stamp = torch.cuda._compile_kernel(source("clock"), "stamp")
+            compile_kernel = getattr(torch.cuda, "compile_kernel", None) or torch.cuda._compile_kernel
+            self._stamp = compile_kernel(source("clock"), "stamp")
         except Exception:
             self._stamp = None
 
@@ -129,7 +130,7 @@ class _Clock:
         if self._stamp is None:
             return None
         pair = self._torch.zeros(2, dtype=self._torch.int64, device="cuda:0")
-        self._stamp((self._processors, 1, 1), (1, 1, 1), (pair,))
+        self._stamp((self._processors, 1, 1), (1, 1, 1), [pair])
         return pair
 
     def clock_khz(self, first: Any, last: Any) -> int | None:

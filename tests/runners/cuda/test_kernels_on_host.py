@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from runners import workload
+from runners.backends.backend_cupy import CupyBackend
 from runners.backends.kernels_cupy import KERNELS
 from runners.workload import Case, Job, Variant
 from tests.runners.cuda.device_on_host import HostDevice
@@ -97,3 +98,42 @@ def test_a_missing_barrier_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not kernel.check(case, inputs, answer(variant, case, inputs, 0)).ok
     finally:
         on_host.library.cache_clear()
+
+
+FILES = [
+    variant for variant in CupyBackend.operators if variant.kernel == "load" and variant.condition == "warm"
+]
+
+
+def test_all_formats_reach_the_device() -> None:
+    """The formats that a model is loaded from straight onto the device."""
+    assert {variant.name for variant in FILES} == {
+        "safetensors",
+        "safetensors-mmap",
+        "json-compact",
+        "pickle",
+    }
+
+
+@pytest.mark.parametrize("variant", FILES, ids=_named)
+def test_a_model_is_loaded_onto_the_device(variant: Variant, tmp_path: Path) -> None:
+    """Every tensor comes to the device as it was saved, and the call ends only when the device has them all."""
+    kernel = workload.kernels()["load"]
+    case = replace(
+        kernel.cases[0], shape=kernel.cases[0].shape | {"vocabulary": 40, "width": 32, "layers": 2}
+    )
+    waited = []
+
+    class Waiting(HostDevice):
+        def synchronize(self) -> None:
+            waited.append(True)
+
+    inputs = kernel.inputs(case, 1)
+    ready = variant.build(Job(case, Waiting(), 1, 1, inputs, tmp_path, "warm"))
+    if ready.before is not None:
+        ready.before()
+    held = ready.call()
+    assert waited == [True]
+    assert kernel.check(case, inputs, ready.result(held)).ok
+    assert ready.attributes is not None
+    assert ready.attributes()["file_bytes"] > 0
