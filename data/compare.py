@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from statistics import median
 
+from data.cycles import heed_clock
 from data.estimate import (
     MARGIN,
     Comparison,
@@ -92,7 +93,7 @@ def compare_runs(
         differences = [b - a for a, b in zip(_log_times(before), _log_times(after), strict=False)]
         if differences:
             level = confidence or confidence_of((old, new), len(differences))
-            found[key] = ratio(differences, level, margin)
+            found[key] = heed_clock(ratio(differences, level, margin), after, before)
     return found
 
 
@@ -132,7 +133,7 @@ def compare_within(
     alone = confidence_of((document,), len(logs))
     together = simultaneous(alone, comparisons)
     confidence = together if len(logs) >= minimum_processes(together) else alone
-    return Pair(new, old, pairing, ratio(logs, confidence, margin), confidence)
+    return Pair(new, old, pairing, heed_clock(ratio(logs, confidence, margin), news, olds), confidence)
 
 
 def paired_logs(

@@ -4,7 +4,6 @@ Runs in the worker.  ``nvidia-ml-py`` comes with the extras ``cuda12`` and ``cud
 """
 
 import importlib
-from collections.abc import Callable
 from typing import Any
 
 __all__ = ["THROTTLING", "DeviceMeter", "reasons_of"]
@@ -86,7 +85,7 @@ class DeviceMeter:
 
     def facts(self) -> dict[str, Any]:
         """Return what stays: driver, modes, limits and link of the device."""
-        driver: Callable[[], Any] | None = getattr(self._library, "nvmlSystemGetDriverVersion", None)
+        driver: Any = getattr(self._library, "nvmlSystemGetDriverVersion", None)
         ecc, mig = self._ask("nvmlDeviceGetEccMode"), self._ask("nvmlDeviceGetMigMode")
         found = {
             "driver": _text(driver()) if driver is not None and self._handle is not None else None,

@@ -125,7 +125,7 @@ def _threads_of(variant: Variant, threads: Sequence[int]) -> list[int]:
 
 
 def _needed_ceilings(measured: Sequence[PlannedCell]) -> list[Case]:
-    """Return the ceilings that cells stand beside, each on its device: of bandwidths, those at the nearest footprint."""
+    """Return the ceilings that cells stand beside on their devices: of bandwidths, those at the nearest footprint."""
     kinds = {
         "flop": "fma",
         "flop-float16": "tensor-float16",

@@ -75,11 +75,11 @@ def warm_up(subject: Subject, protocol: Protocol) -> None:
     A call that takes longer than ``long_call_ns`` gets no warm-up.  What never settles is flagged ``not_steady`` and
     kept (Barrett et al., OOPSLA 2017: a steady state must be tested for, not assumed).
     """
-    if subject.long:
-        return
     if subject.timer is not None:
         subject.timer.prepare()
         subject.typical_ns, subject.batch = subject.timer.typical_ns, subject.timer.batch
+        return
+    if subject.long:
         return
     times: list[int] = []
     start = clocks.now()

@@ -46,8 +46,8 @@ if __name__ == "__main__":
     _make_importable()
 
 from runners.clocks import Covariates, floor_ns, loop_ns, probe  # noqa: E402 - the package is importable only now
+from runners.device_report import Lost, state_flags, timing_facts  # noqa: E402
 from runners.memory import FirstCallMemory  # noqa: E402
-from runners.nvml import reasons_of  # noqa: E402
 from runners.rounds import Protocol, Subject, run_rounds, sample, warm_up  # noqa: E402
 from runners.workload import (  # noqa: E402
     Backend,
@@ -110,15 +110,6 @@ def _synchronised(call: Any, synchronize: Any) -> Any:
         return returned
 
     return both
-
-
-class Lost(Exception):
-    """Raised when a device can no longer be used by this process; ``answer`` says why and what to do."""
-
-    def __init__(self, answer: Answer) -> None:
-        """Keep the last answer."""
-        super().__init__(answer["reason"])
-        self.answer = answer
 
 
 class Session:
@@ -319,19 +310,10 @@ class Session:
         after = self._device_states()
         for one in self.prepared:
             key, answer = one.wish["backend"], answers.get(one.wish["index"], {})
-            if not after.get(key) or one.wish["is_twin"] or "samples" not in answer:
-                continue
-            states = (before[key], after[key])
-            answer["attributes"] = answer.get("attributes", {}) | {
-                "device_before": states[0],
-                "device_after": states[1],
-            }
-            flags = {flag for state in states for flag in reasons_of(int(state.get("clock_reasons", 0)))}
-            if any(state.get("computing_processes", 0) > own for state in states):
-                flags.add("shared_device")
-            if any(state.get("thermal_pressure", "nominal") != "nominal" for state in states):
-                flags.add("heat_slowdown")
-            answer["flags"] = sorted({*answer["flags"], *flags})
+            if after.get(key) and not one.wish["is_twin"] and "samples" in answer:
+                seen = {"device_before": before[key], "device_after": after[key]}
+                answer["attributes"] = answer.get("attributes", {}) | seen
+                answer["flags"] = sorted({*answer["flags"], *state_flags((before[key], after[key]), own)})
 
     def _samples(self, prepared: Prepared, subject: Subject) -> Answer:
         answer: Answer = {"index": prepared.wish["index"], "status": "ok"}
@@ -352,7 +334,7 @@ class Session:
             )
             if timer is not None:
                 flags |= set(timer.flags)
-                answer["attributes"] = answer.get("attributes", {}) | _timing_facts(timer, self.case)
+                answer["attributes"] = answer.get("attributes", {}) | timing_facts(timer, self.case)
             answer |= {
                 "flags": sorted(flags),
                 "samples": {
@@ -387,14 +369,6 @@ class Session:
 def _finite(value: float) -> float | None:
     """JSON has no NaN and no infinity: what cannot be told is absent."""
     return float(value) if value == value and abs(value) != float("inf") else None
-
-
-def _timing_facts(timer: Any, case: Any) -> Answer:
-    """Return what a timer found out; GFLOP/s per watt is GFLOP per joule."""
-    facts: Answer = dict(timer.facts())
-    if facts.get("energy_j") and case.work.flop:
-        facts["gflops_per_watt"] = case.work.flop / facts["energy_j"] / 1e9
-    return facts
 
 
 def _failure(error: Exception) -> Answer:

@@ -298,7 +298,7 @@ class MlxBackend(Backend):
         return facts
 
     def device_state(self) -> dict[str, Any]:
-        """Return power source, low-power mode and thermal pressure of a Mac, once that is nominal or a minute is over."""
+        """Return power source, low-power mode and thermal pressure of a Mac, waiting a minute for the last."""
         return wait_until_cool() if self.device == "metal" else {}
 
     def put(self, array: Any) -> Any:

@@ -24,7 +24,7 @@ class TorchBackend(Backend):
 
     name = "torch"
     title = "PyTorch"
-    packages = ("torch",)
+    packages: tuple[str, ...] = ("torch",)
     install = "pip install flopwatch[torch]"
     operators = OPERATORS
 
@@ -98,10 +98,13 @@ class _Clock:
         properties = torch.cuda.get_device_properties(0)
         self._processors = properties.multi_processor_count
         maximum = backend.meter.facts().get("maximum_sm_clock_mhz")
-        self.default_khz = getattr(properties, "clock_rate", None) or (maximum * 1000 if maximum else None)
+        self.default_khz: int | None = getattr(properties, "clock_rate", None) or (
+            maximum * 1000 if maximum else None
+        )
         self._swept = torch.zeros(max(2 * backend.cache_bytes, 1), dtype=torch.uint8, device="cuda:0")
         try:  # since PyTorch 2.9; without it the clock rate of a sample is not known
-            self._stamp = torch.cuda._compile_kernel(source("clock"), "stamp")
+            compile_kernel = getattr(torch.cuda, "compile_kernel", None) or torch.cuda._compile_kernel
+            self._stamp = compile_kernel(source("clock"), "stamp")
         except Exception:
             self._stamp = None
 
@@ -127,11 +130,11 @@ class _Clock:
         if self._stamp is None:
             return None
         pair = self._torch.zeros(2, dtype=self._torch.int64, device="cuda:0")
-        self._stamp((self._processors, 1, 1), (1, 1, 1), (pair,))
+        self._stamp((self._processors, 1, 1), (1, 1, 1), [pair])
         return pair
 
     def clock_khz(self, first: Any, last: Any) -> int | None:
-        (start_ns, start), (end_ns, end) = first.tolist(), last.tolist()
+        (start_ns, start), (end_ns, end) = ([int(value) for value in pair.tolist()] for pair in (first, last))
         if not start or not end or end_ns <= start_ns:
             return None  # no block of a stamp ran on multiprocessor 0
         return round((end - start) * 1e6 / (end_ns - start_ns))
@@ -186,6 +189,9 @@ class TorchCudaBackend(_OnDevice):
         torch = self.library
         torch.backends.cuda.matmul.allow_tf32 = False
         torch.backends.cudnn.allow_tf32 = False
+        # Sums of 16-bit products stay in float32, as cuBLAS is asked for through CuPy.
+        torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+        torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
         try:
             properties = torch.cuda.get_device_properties(0)
         except Exception as error:
@@ -194,8 +200,7 @@ class TorchCudaBackend(_OnDevice):
                 raise
             raise RuntimeError(known.reason) from error
         self.cache_bytes = int(properties.L2_cache_size)
-        bus = [getattr(properties, f"pci_{part}_id", None) for part in ("domain", "bus", "device")]
-        self.meter = DeviceMeter(None if None in bus else "{:08x}:{:02x}:{:02x}.0".format(*bus))
+        self.meter = DeviceMeter(_bus_id(properties))
 
     def describe(self) -> dict[str, Any]:
         """Return versions, the device, and how products are computed."""
@@ -236,6 +241,13 @@ class TorchCudaBackend(_OnDevice):
         """Return heat, power, energy, clocks and who else computes, as far as the device tells."""
         state: dict[str, Any] = self.meter.state()
         return state
+
+
+def _bus_id(properties: Any) -> str | None:
+    """Return where a device sits on the PCI bus, as newer versions of PyTorch tell it."""
+    parts = [getattr(properties, f"pci_{part}_id", None) for part in ("domain", "bus", "device")]
+    known = [int(part) for part in parts if part is not None]
+    return f"{known[0]:08x}:{known[1]:02x}:{known[2]:02x}.0" if len(known) == len(parts) else None
 
 
 def _built_for_cuda() -> str | None:

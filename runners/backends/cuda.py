@@ -90,6 +90,12 @@ class Trouble:
 
 
 _LOST = "every later call in this process fails too, so the run goes on in a new one"
+_LOSSES = (
+    "cudaErrorIllegalAddress|illegal memory access|cudaErrorLaunchFailure|unspecified launch failure|"
+    "cudaErrorMisalignedAddress|cudaErrorIllegalInstruction|cudaErrorHardwareStackError|cudaErrorAssert|"
+    "cudaErrorNvlinkUncorrectable|cudaErrorContextIsDestroyed|cudaErrorDeviceUninitialized|GPU is lost|"
+    "cudaErrorUnknown|unknown error|cudaErrorExternalDevice"
+)
 #: a pattern of the error's text → status, what it means and what to do, whether the process is lost
 _TROUBLES: tuple[tuple[str, str, str, bool], ...] = (
     (
@@ -101,14 +107,13 @@ _TROUBLES: tuple[tuple[str, str, str, bool], ...] = (
     (
         "cudaErrorLaunchTimeout|launch timed out",
         "timeout",
-        "the system ended a kernel that ran too long, as it does on a device that drives a display: "
-        "measure on one that does not, or raise the limit",
+        "the system ended a kernel that ran too long, as on a device that drives a display: measure on another one",
         True,
     ),
     (
         "cudaErrorECCUncorrectable|uncorrectable ECC",
         "failed",
-        "the device's memory has an error that it could not correct: reset the device, and have it checked if it recurs",
+        "the device's memory has an error that could not be corrected: reset it, and have it checked if it recurs",
         True,
     ),
     (
@@ -126,8 +131,7 @@ _TROUBLES: tuple[tuple[str, str, str, bool], ...] = (
     (
         "cudaErrorInsufficientDriver|driver version is insufficient",
         "unavailable",
-        "the driver is older than the library needs: update it to "
-        f"{DRIVER_FOR[13]} or newer for CUDA 13, {DRIVER_FOR[12]} for CUDA 12",
+        f"the driver is too old: update it to {DRIVER_FOR[13]} or newer for CUDA 13, {DRIVER_FOR[12]} for CUDA 12",
         True,
     ),
     (
@@ -137,10 +141,7 @@ _TROUBLES: tuple[tuple[str, str, str, bool], ...] = (
         True,
     ),
     (
-        "cudaErrorIllegalAddress|illegal memory access|cudaErrorLaunchFailure|unspecified launch failure|"
-        "cudaErrorMisalignedAddress|cudaErrorIllegalInstruction|cudaErrorHardwareStackError|cudaErrorAssert|"
-        "cudaErrorNvlinkUncorrectable|cudaErrorContextIsDestroyed|cudaErrorDeviceUninitialized|GPU is lost|"
-        "cudaErrorUnknown|unknown error|cudaErrorExternalDevice",
+        _LOSSES,
         "failed",
         f"the device was lost ({_LOST}); look for Xid in the system's log (dmesg)",
         True,

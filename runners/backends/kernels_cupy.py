@@ -316,17 +316,17 @@ _NAIVE, _TILED = _matmul("matmul_naive", 16, (16, 16)), _matmul("matmul_tiled", 
 _ROWS: tuple[tuple[str, str, Callable[[Job], Ready], dict[str, Any]], ...] = (
     ("matmul", "naive", _NAIVE, {"applies": _fits_naive}),
     ("attention-scores", "naive", _NAIVE, {}),
-    ("matmul", "tiled", _TILED, {"applies": _in_float32}),
-    ("attention-scores", "tiled", _TILED, {}),
+    ("matmul", "blocked", _TILED, {"applies": _in_float32}),
+    ("attention-scores", "blocked", _TILED, {}),
     ("attention", "fused", _attention, {}),
     ("decode", "kv-cache", _decode(cached=True), {}),
     ("decode", "recompute", _decode(cached=False), {}),
     *(
-        (kernel, "fused" if kernel == "gelu" else "loop", _elementwise(name), {})
+        (kernel, "fused" if kernel == "gelu" else "parallel", _elementwise(name), {})
         for kernel, name in _FUNCTIONS.items()
     ),
     ("gelu", "unfused", _gelu_unfused, {}),
-    ("softmax", "loop", _softmax, {}),
+    ("softmax", "parallel", _softmax, {}),
     ("layernorm", "two-pass", _layernorm("layernorm_two_pass"), {}),
     ("layernorm", "welford", _layernorm("layernorm_welford"), {}),
     ("ceiling", "chains", _fma, {"applies": _is("device-fma"), "conditions": ("hot",)}),

@@ -67,8 +67,8 @@ def inputs_on_device(case: Case, seed: int) -> dict[str, Any]:
 def check_on_device(case: Case, inputs: dict[str, Any], result: Any) -> Check:
     """Chains must have gone to their common end, sums of tensor cores be exact; a launch has no answer.
 
-    A chain that starts within ±6 is after t turns within 6·0.999ᵗ of its end, and a rounding in each turn moves it by at
-    most u·|x|/(1-m) at the largest |x|.
+    A chain that starts at x is after t turns at e + (x - e)·mᵗ with its end e, and the roundings of all turns move it
+    by at most u·|x|/(1-m) at the largest |x|.
     """
     kind = case.shape["kind"]
     if kind == "launch":

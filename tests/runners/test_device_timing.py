@@ -1,5 +1,6 @@
 """Timing on a device whose clock the test sets: plug, bubbles, graphs, cold and hot, clocks that fall."""
 
+import random
 from typing import Any
 
 import pytest
@@ -192,8 +193,6 @@ def test_energy_of_a_call_is_that_of_a_window(device: FakeDevice) -> None:
 
 def test_rounds_take_samples_of_a_timer(device: FakeDevice) -> None:
     """A subject with a timer is warmed up and sampled by it, and has no covariates of the host."""
-    import random
-
     subject = Subject(lambda: None, timer=timer(device, 100_000, 140_000, cold=True))
     warm_up(subject, Protocol())
     run_rounds([subject], Protocol(), clocks.Covariates(1), random.Random(0), rounds=5)
@@ -201,6 +200,14 @@ def test_rounds_take_samples_of_a_timer(device: FakeDevice) -> None:
     assert subject.clean == [True] * 5
     assert subject.round == [0, 1, 2, 3, 4]
     assert subject.cpu_ns == subject.switches == subject.probe_ns == []
+
+
+def test_a_long_call_on_a_device_is_sampled_once(device: FakeDevice) -> None:
+    """A call known to take seconds still gets its plug and its one sample."""
+    subject = Subject(lambda: None, timer=timer(device, 2e9, 2e9, cold=True), long=True)
+    warm_up(subject, Protocol())
+    run_rounds([subject], Protocol(), clocks.Covariates(1), random.Random(0))
+    assert subject.time_ns == [2_000_000_000]
 
 
 class Chain:

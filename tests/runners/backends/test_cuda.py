@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from data.words import Profile
 from runners import workload
 from runners.arrays import bfloat16_bits, from_bfloat16_bits, rounded
 from runners.backends import backend_cupy, backend_torch, cuda
 from runners.backends.backend_cupy import CupyBackend, product
 from runners.backends.backend_torch import TorchCudaBackend, TorchMetalBackend
 from runners.nvml import DeviceMeter, reasons_of
+from runners.plan import listing, make_plan
 from runners.workload import Availability
 
 
@@ -105,6 +107,30 @@ def test_the_install_line_fits_the_driver(monkeypatch: pytest.MonkeyPatch) -> No
     for driver, extra in ((Driver(12080), "cuda12"), (Driver(13010), "cuda13"), (None, "cuda13")):
         monkeypatch.setattr(cuda, "_driver", lambda driver=driver: driver)
         assert f"flopwatch[{extra}]" in CupyBackend().probe().install
+
+
+def test_the_listing_says_what_is_missing(installed: Any) -> None:
+    """Every cell of the workload that needs the device is listed, with the reason and what to do."""
+    installed(None)
+    rows = listing(("matmul/8192-bfloat16", "attention/8x2048x64", "load/small-normal"), ("cupy",))
+    assert {row["case"] for row in rows} == {
+        "matmul/8192-bfloat16",
+        "attention/8x2048x64",
+        "load/small-normal",
+    }
+    assert {(row["backend"], row["device"], row["available"]) for row in rows} == {("cupy", "cuda:0", False)}
+    assert all("no NVIDIA driver" in str(row["reason"]) and "580" in str(row["install"]) for row in rows)
+
+
+def test_a_cell_on_a_device_brings_the_ceilings_of_its_device() -> None:
+    """Arithmetic on CUDA stands beside CUDA's chains or tensor cores, never beside those of the processor."""
+    plan = make_plan(
+        Profile.FULL, ("matmul/8192", "matmul/8192-float16", "relu/50M"), ("blas", "operator"), ("cupy",)
+    )
+    planned = [*plan.skipped, *(cell.record() for cell in plan.cells)]
+    cells = {(row.case, row.device) for row in planned if row.kernel == "ceiling"}
+    wanted = {"ceiling/fma-device", "ceiling/tensor-float16", "ceiling/copy-384MiB"}
+    assert cells == {(case, "cuda:0") for case in wanted}
 
 
 def test_cupy_itself_says_what_we_say() -> None:

@@ -39,10 +39,8 @@ def library(name: str) -> Any:
     if compiler is None:
         pytest.skip("no g++ is here to compile the CUDA sources for the processor")
     text = f'#include "{HEADER}"\n{_as_cpp(source(name))}'
-    folder = (
-        Path(tempfile.gettempdir())
-        / f"flopwatch-cuda-{hashlib.sha256(text.encode() + HEADER.read_bytes()).hexdigest()[:16]}"
-    )
+    digest = hashlib.sha256(text.encode() + HEADER.read_bytes()).hexdigest()[:16]
+    folder = Path(tempfile.gettempdir()) / f"flopwatch-cuda-{digest}"
     folder.mkdir(exist_ok=True)
     built = folder / f"{name}.so"
     if not built.exists():

@@ -1,4 +1,4 @@
-"""All CUDA sources compile for the devices that matter, with NVRTC as CuPy uses it and with nvcc: no device is needed."""
+"""All CUDA sources compile for the devices that matter, by NVRTC as CuPy uses it and by nvcc; no device is needed."""
 
 import importlib
 import re

@@ -37,7 +37,9 @@ def _kernel(name: str, tmp_path: Path) -> Any:
         pytest.skip("no g++ is here to compile the Metal kernels for the processor")
     names = ", ".join(word.split()[-1] for word in SIGNATURES[name].split(","))
     body = (FOLDER / f"{name}.metal").read_text("utf-8")
-    here = "const dim3 thread_position_in_grid = {blockIdx.x * blockDim.x + threadIdx.x, 0, 0}; (void)thread_position_in_grid;"
+    here = (
+        "[[maybe_unused]] const dim3 thread_position_in_grid = {blockIdx.x * blockDim.x + threadIdx.x, 0, 0};"
+    )
     text = f"""{PROLOGUE}
 void {name}({SIGNATURES[name]}) {{ {here}
 {body}
