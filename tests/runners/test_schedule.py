@@ -46,7 +46,9 @@ def plan(**fields):
 
 
 def files(name, tmp_path, **fields):
-    node_types = {"kubernetes": (NodeType("gpu", {"gpu": "1", "accelerator": "h100"}), NodeType("cpu", {"count": "3"}))}
+    node_types = {
+        "kubernetes": (NodeType("gpu", {"gpu": "1", "accelerator": "h100"}), NodeType("cpu", {"count": "3"}))
+    }
     chosen = {"node_types": node_types[name]} if name in node_types else {}
     found = []
     for file in SCHEDULERS[name].files(plan(**chosen | fields)):
@@ -63,7 +65,10 @@ def test_every_file_is_commented_and_holds_no_token(name, tmp_path):
         text = path.read_text("utf-16" if name == "windows" else "utf-8")
         assert "flopwatch" in text.split("\n\n")[0] or "<!--" in text or "#" in text.split("\n")[0]
         assert "fw_secret" not in text
-    assert any("03:17" in path.read_text("utf-16" if name == "windows" else "utf-8") for path in files(name, tmp_path))
+    assert any(
+        "03:17" in path.read_text("utf-16" if name == "windows" else "utf-8")
+        for path in files(name, tmp_path)
+    )
 
 
 def test_systemd_accepts_the_units(tmp_path):
@@ -117,7 +122,9 @@ def test_kubernetes_has_a_schema_that_accepts_the_manifest(tmp_path):
 def test_published_schemas_accept_workflow_and_compose_file(schema, file, tmp_path):
     """The schemas of GitHub workflows and of compose files take ours, and refuse a wrong one."""
     pytest.importorskip("check_jsonschema")
-    source = Path(__file__).resolve().parents[2] / "containers" / file if file else files("github", tmp_path)[0]
+    source = (
+        Path(__file__).resolve().parents[2] / "containers" / file if file else files("github", tmp_path)[0]
+    )
     words = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", f"vendor.{schema}"]
     done = subprocess.run([*words, source], capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stdout

@@ -123,8 +123,16 @@ ZONE = "sys/class/thermal/thermal_zone0"
     ("files", "load", "word"),
     [
         ({}, QUIET, None),
-        ({f"{BATTERY}/capacity": "60", f"{BATTERY}/type": "Battery", f"{BATTERY}/status": "Discharging"}, QUIET, "battery"),
-        ({f"{BATTERY}/capacity": "60", f"{BATTERY}/type": "Battery", f"{BATTERY}/status": "Charging"}, QUIET, None),
+        (
+            {f"{BATTERY}/capacity": "60", f"{BATTERY}/type": "Battery", f"{BATTERY}/status": "Discharging"},
+            QUIET,
+            "battery",
+        ),
+        (
+            {f"{BATTERY}/capacity": "60", f"{BATTERY}/type": "Battery", f"{BATTERY}/status": "Charging"},
+            QUIET,
+            None,
+        ),
         ({f"{ZONE}/type": "x86_pkg_temp", f"{ZONE}/temp": "93000"}, QUIET, "93 °C"),
         ({f"{ZONE}/type": "x86_pkg_temp", f"{ZONE}/temp": "45000"}, QUIET, None),
         ({}, {"foreign": 0.7, "waiting": 0.5}, "70%"),
@@ -356,7 +364,16 @@ def test_a_board_that_is_down_gets_everything_later(environment, tmp_path):
     token = flopwatch(board, "token", "create", "fleet", check=0).stdout.split("fw_")[1].split()[0]
     secret = tmp_path / "token"
     secret.write_text(f"fw_{token}")
-    words = (*JOB, "--now", "--case", "fake/steady", "--effort", "smoke", "--upload", f"http://127.0.0.1:{port}")
+    words = (
+        *JOB,
+        "--now",
+        "--case",
+        "fake/steady",
+        "--effort",
+        "smoke",
+        "--upload",
+        f"http://127.0.0.1:{port}",
+    )
     words += ("--token-file", str(secret), "--patience", "1s", "--machine", "node-7")
     flopwatch(environment, *words, check=5)
     assert "cannot be reached" in the_log(environment)
@@ -370,7 +387,10 @@ def test_a_board_that_is_down_gets_everything_later(environment, tmp_path):
         while socket.socket().connect_ex(("127.0.0.1", port)):
             assert time.monotonic() < deadline
             time.sleep(0.2)
-        longer = [word if word != "1s" or words[place - 1] != "--patience" else "60s" for place, word in enumerate(words)]
+        longer = [
+            word if word != "1s" or words[place - 1] != "--patience" else "60s"
+            for place, word in enumerate(words)
+        ]
         flopwatch(environment, *longer, check=0)
     finally:
         server.terminate()
