@@ -13,13 +13,14 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from filelock import FileLock
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import BadInput, NotStored
 from data.rundocument import read
 from data.summary import summarise
 from runners.execute import Outcome
+from runners.system import System
 from runners.unattended import job as job_module
 from runners.unattended.due import Rhythm
 from runners.unattended.fitness import obstacles, wait_until_fit
@@ -28,7 +29,6 @@ from runners.unattended.log import KEPT, LIMIT_BYTES, Log
 from runners.unattended.state import State, lock_file, log_file
 from runners.wishes import Wishes
 from tests.data.run_files import write_run
-from runners.system import System
 from tests.runners.test_command_line import FAKE, environment, flopwatch, run_files, start, wait_for_lines
 
 __all__ = ["environment"]
@@ -44,6 +44,7 @@ def utc(text: str) -> datetime:
 # -- when it is due ------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(
     st.datetimes(datetime(2025, 1, 1), datetime(2028, 1, 1)),
     st.sampled_from([3600, 6 * 3600, 86_400, 7 * 86_400]),
