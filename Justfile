@@ -38,6 +38,7 @@ _install:
 [group('use')]
 board port=PORT: (_port port) setup
     {{ flopwatch }} run --profile quick || [ $? -eq 1 ]
+    @{{ flopwatch }} token first
     @{{ just }} app {{ port }}
 
 # Serve the dashboard of what is stored: just app [PORT=8501]

@@ -49,8 +49,9 @@ def start() -> None:
         worker.shutdown(wait=False)
 
 
-def store(wait_s: float = WAIT_S) -> Index:
+def store(wait_s: float | None = None) -> Index:
     """Return the index; raises FlopwatchError, in words for people, where it cannot be had within ``wait_s``."""
+    wait_s = WAIT_S if wait_s is None else wait_s
     start()
     opening = _opening
     try:

@@ -7,6 +7,7 @@ __all__ = [
     "BadInput",
     "Conflict",
     "FlopwatchError",
+    "Forbidden",
     "IndexOwned",
     "NotFound",
     "NotStored",
@@ -14,6 +15,8 @@ __all__ = [
     "RunFileError",
     "SchemaError",
     "StorageError",
+    "TooLarge",
+    "Unauthorized",
 ]
 
 
@@ -64,6 +67,12 @@ class RunFileError(BadInput):
         self.message, self.line, self.field = message, line, field
 
 
+class TooLarge(RunFileError):
+    """A run file that holds more than is taken."""
+
+    code = "too-large"
+
+
 class NotFound(BadInput):
     """Nothing is stored under the given name."""
 
@@ -77,9 +86,13 @@ class SchemaError(BadInput):
 
 
 class StorageError(NotStored):
-    """The file system or the ledger's server refused to read or write ``path``; ``reason`` says why."""
+    """The file system or the ledger's server refused to read or write ``path``; ``reason`` says why.
+
+    ``full`` tells that there was no room left.
+    """
 
     code = "storage"
+    full = False
 
     def __init__(self, path: Path | str, reason: str) -> None:
         """Name the place and the reason."""
@@ -103,7 +116,9 @@ class StorageError(NotStored):
             errno.ENOTDIR: "a part of this path is a file, not a folder",
             errno.EMFILE: "too many open files; close some programs or raise the limit (ulimit -n)",
         }
-        return cls(path, remedies.get(error.errno or 0, error.strerror or str(error)))
+        found = cls(path, remedies.get(error.errno or 0, error.strerror or str(error)))
+        found.full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        return found
 
 
 class IndexOwned(NotStored):
@@ -116,3 +131,20 @@ class Conflict(BadInput):
     """Another file is held under the same run id, and neither continues the other."""
 
     code = "conflict"
+
+
+class Unauthorized(BadInput):
+    """There is no token, or none that counts."""
+
+    code = "unauthorized"
+
+
+class Forbidden(BadInput):
+    """The token is known and does not allow this."""
+
+    code = "forbidden"
+
+    def __init__(self, message: str, field: str | None = None) -> None:
+        """Say what is not allowed, and which field of a run file says so."""
+        super().__init__(message)
+        self.field = field

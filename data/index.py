@@ -14,12 +14,13 @@ from typing import Any, Self
 import duckdb
 
 from data import entries, places, snapshots
-from data.errors import Conflict, FlopwatchError, IndexOwned, NotStored, StorageError
+from data.errors import FlopwatchError, IndexOwned, NotStored, StorageError
 from data.follow import follow
-from data.ledger import RUN, Entry, Ledger, digest, open_ledger
+from data.intake import Intake
+from data.ledger import Entry, Ledger, open_ledger
 from data.owner import Owner, Ownership
-from data.receipts import Receipt, receipt_of, record_in_ledger
-from data.rundocument import LIMIT_BYTES, RunDocument, read
+from data.receipts import Receipt, record_in_ledger
+from data.rundocument import LIMIT_BYTES
 from data.store import Store
 
 __all__ = ["Index", "Receipt", "record", "record_in_ledger"]
@@ -46,7 +47,12 @@ class Index:
         self.copies = copies or self.database.parent / "snapshots"
         #: why the answers may lack something, for people; empty if all is well
         self.problem = ""
+        #: the way in for run files from elsewhere
+        self.intake = Intake(self.ledger, self._held_by)
         self._ownership = Ownership(self.database)
+        # Whoever writes takes turns; whoever asks waits only for the moment in which a store is exchanged.
+        # The turn is taken before the lock, never while it is held.
+        self._turn = threading.RLock()
         self._lock = threading.RLock()
         self._store: Store | None = None
         self._borrowed: dict[Store, int] = {}
@@ -81,9 +87,9 @@ class Index:
 
     def _settle(self, wanted: Sequence[str], deadline: float) -> None:
         while True:
+            if self.own():
+                return
             with self._lock:
-                if self.own():
-                    return
                 self._refresh(now=True)
                 if self._store and self._holds(self._store, wanted):
                     return
@@ -114,7 +120,7 @@ class Index:
 
         Where the disk refuses, the index stays readable as far as it is, and ``problem`` says why.
         """
-        with self._lock:
+        with self._turn:
             if self.owned:
                 return True
             try:
@@ -137,8 +143,8 @@ class Index:
 
         With ``retry``, entries that were refused before are read again.
         """
-        with self._lock:
-            if not self.owned or self._store is None:
+        with self._turn:
+            if not self.owned or self._store is None or not self._revive():
                 return 0
             count = 0
             try:
@@ -146,12 +152,36 @@ class Index:
                 self.problem = ""
                 self.publish()
             except NotStored as error:
+                self._revive()
                 self.problem = str(error)
             return count
 
+    def _revive(self) -> bool:
+        """As the owner, open the index again where DuckDB has given it up, as it does on a full disk.
+
+        Returns whether the index is open.  Until it is, the newest copy answers.
+        """
+        with self._lock:
+            broken = self._store
+            assert broken is not None
+            if broken.path == self.database and broken.alive:
+                return True
+            try:
+                if broken.path == self.database:
+                    if self._borrowed[broken]:
+                        return False  # their questions fail at once; then it can be opened again
+                    del self._borrowed[broken]
+                    broken.close()
+                self._use(Store(self.database))
+            except (IndexOwned, StorageError) as error:
+                self.problem = str(error)
+                self._refresh(now=True)
+            assert self._store is not None
+            return self._store.path == self.database and self._store.alive
+
     def publish(self) -> None:
         """As the owner, publish a copy of the index unless the newest one is of this state."""
-        with self._lock:
+        with self._turn:
             if not self.owned or self._store is None:
                 return
             state = self._store.setting("generation")
@@ -226,9 +256,10 @@ class Index:
                 self._drop_unused()
 
     def _use(self, store: Store) -> None:
-        self._store = store
-        self._borrowed.setdefault(store, 0)
-        self._drop_unused()
+        with self._lock:
+            self._store = store
+            self._borrowed.setdefault(store, 0)
+            self._drop_unused()
 
     def _drop_unused(self) -> None:
         """Close the copies that were replaced and that nobody reads any more."""
@@ -262,29 +293,14 @@ class Index:
 
     # -- recording ---------------------------------------------------------------------------------------------
 
-    def accept(self, content: bytes, limit_bytes: int = LIMIT_BYTES) -> tuple[Receipt, bool]:
-        """Check and record a run file (optionally gzipped); return the receipt and whether it is new.
+    def accept(
+        self, content: bytes, limit_bytes: int = LIMIT_BYTES, machine: str | None = None
+    ) -> tuple[Receipt, bool]:
+        """Check and record a run file, as :meth:`data.intake.Intake.accept` does it for this ledger."""
+        return self.intake.accept(content, limit_bytes, machine)
 
-        When this returns, the ledger has it on disk, and the index follows.  Raises RunFileError for a file that
-        is not right, Conflict if another file is held under its run id, StorageError where it cannot be stored.
-        """
-        document = read(content, limit_bytes)
-        held = self.ledger.find(digest(document.content))
-        if held:
-            return receipt_of(document, held), False
-        self._refuse_other(document)
-        return receipt_of(document, self.ledger.append(RUN, document.content)), True
-
-    def _refuse_other(self, document: RunDocument) -> None:
-        """Raise Conflict if the run is held in a file that is neither a part nor a continuation of this one."""
-        rows = self.query("SELECT sha256 FROM run WHERE run_id = ?", [document.run.id])
-        for row in rows:
-            other = self.ledger.read(row["sha256"])
-            if not (other.startswith(document.content) or document.content.startswith(other)):
-                raise Conflict(
-                    f"run {document.run.id} is held with other content ({row['sha256']}); "
-                    "withdraw it and measure again under a new id"
-                )
+    def _held_by(self, run_id: str) -> list[str]:
+        return [row["sha256"] for row in self.query("SELECT sha256 FROM run WHERE run_id = ?", [run_id])]
 
     def state(self, record: entries.Record) -> Entry:
         """Append a statement (withdrawal, annotation, …) to the ledger; as the owner, index it at once."""
@@ -297,7 +313,7 @@ class Index:
         self._stop.set()
         if self._follower and self._follower is not threading.current_thread():
             self._follower.join()
-        with self._lock:
+        with self._turn, self._lock:
             self._store = None
             for store in self._borrowed:
                 store.close()

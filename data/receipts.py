@@ -1,5 +1,6 @@
 """Recording a run file in the ledger, and the receipt for it.  This needs no DuckDB."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,7 +15,8 @@ __all__ = ["Receipt", "receipt_of", "record_in_ledger"]
 class Receipt:
     """The ledger has a run file on disk: which run, its digest, how many measurements, since when (UTC).
 
-    ``indexed`` tells whether it is in the index already, ``note`` where it is otherwise.
+    ``indexed`` tells whether it is in the index already, ``note`` where it is otherwise.  ``notes`` are what the
+    server found worth saying about what it took in.
     """
 
     run: str
@@ -23,18 +25,20 @@ class Receipt:
     received: str
     indexed: bool = False
     note: str = "in the ledger"
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """Say for people where it is."""
         return "stored and indexed" if self.indexed else self.note
 
-    def to_json(self) -> dict[str, str | int]:
+    def to_json(self) -> dict[str, str | int | list[str]]:
         """Return it as programs read it."""
         return {
             "run": self.run,
             "sha256": self.sha256,
             "measurements": self.measurements,
             "received": self.received,
+            "notes": list(self.notes),
         }
 
     def with_note(self, note: str, *, indexed: bool = False) -> "Receipt":
@@ -42,10 +46,10 @@ class Receipt:
         return replace(self, note=note, indexed=indexed)
 
 
-def receipt_of(document: RunDocument, entry: Entry) -> Receipt:
+def receipt_of(document: RunDocument, entry: Entry, notes: Sequence[str] = ()) -> Receipt:
     """Return the receipt for a run file that is in the ledger as ``entry``."""
     received = entry.received.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return Receipt(document.run.id, entry.sha256, len(document.measurements), received)
+    return Receipt(document.run.id, entry.sha256, len(document.measurements), received, notes=tuple(notes))
 
 
 def record_in_ledger(run_file: Path, ledger: Ledger | None = None) -> Receipt:

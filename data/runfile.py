@@ -20,6 +20,7 @@ __all__ = [
     "RunFileError",
     "RunFileWriter",
     "StorageError",
+    "is_being_written",
     "json_schema",
     "now",
     "pack",
@@ -143,6 +144,18 @@ class RunFileWriter:
     ) -> None:
         """Close, which is not the same as :meth:`end`."""
         self.close()
+
+
+def is_being_written(path: Path) -> bool:
+    """Whether a process is writing a run file at this moment; raises StorageError where it cannot be read."""
+    try:
+        handle = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise StorageError.from_os(path, error) from error
+    try:
+        return not _lock(handle)
+    finally:
+        os.close(handle)
 
 
 def _lock(handle: int) -> bool:

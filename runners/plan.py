@@ -231,11 +231,14 @@ def make_plan(
     variant_patterns: Sequence[str] = (),
     backend_names: Sequence[str] = (),
     threads: Sequence[int] = (),
+    *,
+    beside_ceilings: bool = True,
 ) -> Plan:
     """Return what to run.
 
     Cases are those of the profile, narrowed by the patterns where there are any; the ceilings that they stand beside
-    come along.  Raises :class:`~data.errors.BadInput` naming what is unknown and what would have been valid.
+    come along, unless not wanted.  Raises :class:`~data.errors.BadInput` naming what is unknown and what would have
+    been valid.
     """
     known = backends()
     counts = _check_threads(threads)
@@ -250,7 +253,7 @@ def make_plan(
         if _wanted(cell.variant, profile, variant_patterns) and _is_of(cell.variant.backend, backend_names)
     ]
     asked = [case for case in chosen if case.kernel == _CEILING]
-    needed = _needed_ceilings(measured)
+    needed = _needed_ceilings(measured) if beside_ceilings else []
     ceilings = list({case.id: case for case in (*asked, *needed)}.values())
     devices = {cell.device for cell in measured}
     limits = [

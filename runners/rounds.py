@@ -160,15 +160,20 @@ def run_rounds(
     covariates: Covariates,
     rng: random.Random,
     rounds: int | None = None,
-) -> None:
+    *,
+    batched: bool = False,
+) -> int:
     """Take the samples of all subjects in balanced random rounds, each with its noise probe.
 
-    Long calls get one round.  Where disturbed rounds leave too few clean ones, the window is widened once.
+    Long calls get one round.  Where disturbed rounds leave too few clean ones, the window is widened once.  Returns
+    how many rounds were planned; ``batched`` says that the number of calls in a sample is chosen already.
     """
     long = [subject for subject in subjects if subject.long]
     short = [subject for subject in subjects if not subject.long]
+    planned = 0
     if short:
-        choose_batches(short, protocol)
+        if not batched:
+            choose_batches(short, protocol)
         planned = rounds or _planned_rounds(short, protocol)
         enough = min(protocol.minimum_clean, planned)
         _rounds(short, planned, covariates, rng, 0)
@@ -179,6 +184,7 @@ def run_rounds(
                 subject.flags.append("contended")
     if long:
         _rounds(long, 1, covariates, rng, 0)
+    return planned
 
 
 def _clean_rounds(subjects: list[Subject]) -> int:

@@ -16,6 +16,7 @@ import os
 import random
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any, BinaryIO
@@ -48,7 +49,17 @@ from runners.clocks import Covariates, floor_ns, loop_ns, probe  # noqa: E402 - 
 from runners.device_report import Lost, state_flags, timing_facts  # noqa: E402
 from runners.memory import FirstCallMemory  # noqa: E402
 from runners.rounds import Protocol, Subject, run_rounds, sample, warm_up  # noqa: E402
-from runners.workload import Backend, Job, Ready, Unsupported, backends, cases, kernels, variants  # noqa: E402
+from runners.workload import (  # noqa: E402
+    Backend,
+    Job,
+    Ready,
+    Unsupported,
+    Variant,
+    backends,
+    cases,
+    kernels,
+    variants,
+)
 
 __all__ = ["Session", "main"]
 
@@ -58,6 +69,8 @@ Answer = dict[str, Any]
 _FLOORS, _LOOP_SHARE = 10, 0.001
 #: A call that takes longer than this is made once in a process: timed, then checked.
 _ONCE_NS = 2_000_000_000
+#: The warm-up of a further turn: what another process has put out of the caches comes back.
+_AGAIN_NS = 5_000_000
 
 
 class Wire:
@@ -132,7 +145,9 @@ class Session:
     def prepare(self, request: dict[str, Any]) -> Answer:
         """Build the inputs and every wished variant in random order; call each once and check its answer."""
         self.release(request)
-        self.case = next(case for case in cases() if case.id == request["case"])
+        self.case = next((case for case in cases() if case.id == request["case"]), None)
+        if self.case is None:
+            raise Unsupported(f"these kernels have no case {request['case']}")
         kernel = kernels()[self.case.kernel]
         self.inputs = kernel.inputs(self.case, int(request["seed"]))
         wishes = [wish | {"is_twin": False} for wish in request["variants"]]
@@ -149,12 +164,7 @@ class Session:
 
     def _prepare_one(self, wish: dict[str, Any], seed: int) -> Answer:
         try:
-            variant = next(
-                variant
-                for variant in variants(self.case)
-                if (variant.name, variant.backend, variant.condition)
-                == (wish["variant"], wish["backend"], wish["condition"])
-            )
+            variant = self._variant(wish)
             job = Job(
                 self.case,
                 self.backends[variant.backend],
@@ -178,6 +188,13 @@ class Session:
         if prepared.answer["status"] != "ok":
             self.prepared.remove(prepared)
         return prepared.answer
+
+    def _variant(self, wish: dict[str, Any]) -> Variant:
+        wanted = (wish["variant"], wish["backend"], wish["condition"])
+        for variant in variants(self.case):
+            if (variant.name, variant.backend, variant.condition) == wanted:
+                return variant
+        raise Unsupported(f"these kernels have no variant {wish['variant']} of {self.case.id}")
 
     def _first_call(self, prepared: Prepared) -> Answer:
         """Time the first call apart and check what it returned: no speed without a right answer."""
@@ -234,7 +251,12 @@ class Session:
         return answer
 
     def measure(self, request: dict[str, Any]) -> Answer:
-        """Warm up, take balanced rounds, and check the timed outputs again."""
+        """Warm up, take balanced rounds, and check the timed outputs again.
+
+        What is measured ``again``, in a further turn of this process, needs little warming up.
+        """
+        protocol = replace(self.protocol, warm_up_ns=_AGAIN_NS) if request.get("again") else self.protocol
+        batches = request.get("batches") or []
         measured: list[tuple[Prepared, Subject]] = []
         filtered = bool(request.get("filtered", True))
         for prepared in self.prepared:
@@ -245,20 +267,26 @@ class Session:
                 prepared.ready.timer,
             )
             known_ns = prepared.wish.get("known_ns") or 0
-            subject.long = known_ns > self.protocol.long_call_ns
+            subject.long = known_ns > protocol.long_call_ns
+            if batches:
+                subject.batch = batches[prepared.wish["index"]] or 1
             measured.append((prepared, subject))
         left = [(prepared, subject) for prepared, subject in measured if prepared.sampled is None]
         self.covariates.follow_threads()
         before = self._device_states()
         for prepared, subject in left:
             self.wire.send({"event": "variant", "index": prepared.wish["index"], "phase": "warm-up"})
-            warm_up(subject, self.protocol)
+            warm_up(subject, protocol)
         self.covariates.follow_threads()
         self.wire.send({"event": "rounds"})
         rng = random.Random(request["order_seed"])
+        planned = 0
         if left:
             subjects = [subject for _, subject in left]
-            run_rounds(subjects, self.protocol, self.covariates, rng, request.get("rounds"))
+            chosen = bool(batches) and all(batches[one.wish["index"]] for one, _ in left)
+            planned = run_rounds(
+                subjects, protocol, self.covariates, rng, request.get("rounds"), batched=chosen
+            )
         answers = {
             one.wish["index"]: self._samples(one, subject)
             for one, subject in measured
@@ -269,7 +297,7 @@ class Session:
             if twin.wish["is_twin"] and "samples" in answer:
                 answer["twin"] = self._samples(twin, subject).get("samples")
         self._add_device_states(answers, before, int(request.get("device_processes", 1)))
-        return {"variants": list(answers.values())}
+        return {"variants": list(answers.values()), "rounds": planned}
 
     def _device_states(self) -> dict[str, dict[str, Any]]:
         return {key: backend.device_state() for key, backend in self.backends.items()}

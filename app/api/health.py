@@ -10,13 +10,14 @@ from app import reading
 from app.api.answers import error
 from data.errors import FlopwatchError
 
-__all__ = ["get"]
+__all__ = ["get", "version_of_flopwatch"]
 
 #: A question about health is answered soon or not at all.
 WAIT_S = 1.0
 
 
-def _version() -> str:
+def version_of_flopwatch() -> str:
+    """Return the version of this program."""
     try:
         return version("flopwatch")
     except PackageNotFoundError:
@@ -27,7 +28,7 @@ def _state() -> dict[str, object]:
     index = reading.store(WAIT_S)
     return {
         "status": "ok",
-        "version": _version(),
+        "version": version_of_flopwatch(),
         "index": "owner" if index.owned else "reader",
         "generation": index.generation,
         "problem": index.problem,

@@ -267,7 +267,7 @@ def test_environments_are_compared(fill: Fill) -> None:
 def test_speedups_reopen_with_their_baseline(fill: Fill) -> None:
     """A link with a baseline shows factors against it; the wrong result is in no cell."""
     fill(Plan(standard_cells()))
-    test = opened(SPEEDUPS, machine="atlas", operation="matmul", baseline="numpy · blas")
+    test = opened(SPEEDUPS, machine="atlas", kernel="matmul", baseline="numpy · blas")
     (figure,) = figures(test)
     (heat,) = figure["data"]
     assert heat["y"] == ["128", "512", "1024"]

@@ -311,8 +311,8 @@ def test_peers_beside_a_plain_script(
         )
 
 
-def _of_the_c_program(threads: int, folder: Path) -> dict[tuple[str, str], tuple[float, float]]:
-    """Compile and run the independent program; return best and median rate by kind and size."""
+def _c_program(folder: Path) -> Path:
+    """Compile the independent program."""
     compiler = shutil.which("cc")
     if compiler is None or platform.machine() != "x86_64":
         pytest.skip("needs a C compiler on x86-64")
@@ -321,27 +321,47 @@ def _of_the_c_program(threads: int, folder: Path) -> dict[tuple[str, str], tuple
     subprocess.run(
         [compiler, *options, str(Path(__file__).with_name("limits.c")), "-o", str(program)], check=True
     )
+    return program
+
+
+def _rates_of(program: Path, threads: int) -> dict[tuple[str, str], float]:
+    """Run the independent program; return the best rate by kind and footprint."""
     done = subprocess.run([program, str(threads)], capture_output=True, text=True, check=True)
     rows = [line.rsplit(" ", 3) for line in done.stdout.splitlines()]
-    return {(name, size): (float(best), float(middle)) for name, size, best, middle in rows}
+    return {(name, size): float(best) for name, size, best, _ in rows}
+
+
+def _our_rate(name: str, footprint: str, threads: int) -> tuple[str, float]:
+    """Return the case of a ceiling and the best rate that our loop reaches."""
+    kind, _, store = name.partition(" ")
+    found = (case for case in workload.kernels()["ceiling"].cases if case.shape["kind"] == kind)
+    case = next(case for case in found if case.footprint_bytes == int(footprint))
+    (ours,) = compare([Contender(case.id, store or "chains", "numba")], threads)
+    return f"{case.id} {store}".strip(), (case.work.flop or case.work.bytes or 0) * 1e-9 / ours.best
 
 
 @pytest.mark.parametrize("threads", THREADS)
 def test_ceilings_beside_a_c_program(threads: int, tmp_path: Path, benchmark: Any, capsys: Any) -> None:
-    """The limits that our loops measure beside those that a C program measures: FMA rate, and copies of each size."""
-    theirs: dict[tuple[str, str], tuple[float, float]] = {}
-    benchmark.pedantic(lambda: theirs.update(_of_the_c_program(threads, tmp_path)), rounds=1)
-    lines = [f"\nceilings, {threads} threads: ours / C program, best calls (medians)"]
-    for (name, footprint), (best, middle) in theirs.items():
-        kind, _, store = name.partition(" ")
-        found = (case for case in workload.kernels()["ceiling"].cases if case.shape["kind"] == kind)
-        case = next(case for case in found if case.footprint_bytes == int(footprint))
-        (ours,) = compare([Contender(case.id, store or "chains", "numba")], threads)
-        amount = (case.work.flop or case.work.bytes or 0) * 1e-9
-        lines.append(
-            f"  {case.id + ' ' + store:32s} {amount / ours.best:7.1f} / {best:7.1f} = {amount / ours.best / best:.2f}"
-            f"   ({amount / ours.typical:.1f} / {middle:.1f}) {case.unit}"
-        )
-        benchmark.extra_info[f"{case.id} {store}"] = {"ours": amount / ours.best, "theirs": best}
+    """The limits that our loops measure beside those that a C program measures: FMA rate, and copies of each size.
+
+    A limit is the best that was ever reached, and neighbours take bandwidth for minutes: both are measured in turns,
+    several times.
+    """
+    theirs: dict[tuple[str, str], float] = {}
+    ours: dict[tuple[str, str], tuple[str, float]] = {}
+
+    def in_turns() -> None:
+        program = _c_program(tmp_path)
+        for _ in range(3):
+            for key, rate in _rates_of(program, threads).items():
+                theirs[key] = max(rate, theirs.get(key, 0.0))
+                case, own = _our_rate(*key, threads)
+                ours[key] = case, max(own, ours.get(key, (case, 0.0))[1])
+
+    benchmark.pedantic(in_turns, rounds=1)
+    lines = [f"\nceilings, {threads} threads: ours / C program, best calls"]
+    for key, (case, own) in ours.items():
+        lines.append(f"  {case:34s} {own:7.1f} / {theirs[key]:7.1f} = {own / theirs[key]:.2f}")
+        benchmark.extra_info[case] = {"ours": own, "theirs": theirs[key]}
     with capsys.disabled():
         sys.stdout.write("\n".join(lines) + "\n")
