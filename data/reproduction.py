@@ -83,6 +83,9 @@ class Reproduction:
         return sum(result.verdict == verdict for result in self.results)
 
 
+#: A prediction that allows more than this share would be met by almost anything.
+_WIDEST = 0.5
+
 # -- what differs ----------------------------------------------------------------------------------------------
 
 _MACHINE = ("cpu_model", "cores", "threads", "devices")
@@ -257,6 +260,11 @@ def _result(
         inside, reason = abs(math.log(ratio)) <= width, "; ".join(map(str, decides))
         verdict = Reproduced.YES if inside or comparison.verdict == Verdict.SAME else Reproduced.NO
         verdict = Reproduced.NOT_COMPARABLE if decides else verdict
+        if math.expm1(width) > _WIDEST and verdict == Reproduced.YES:
+            verdict = Reproduced.NOT_COMPARABLE
+            reason = (
+                f"so noisy that ± {math.expm1(width):.0%} was to be expected, which would confirm anything"
+            )
     predicted = None if width is None else math.expm1(width)
     return Result(key, verdict, ratio, comparison.low, comparison.high, predicted, inside, reason)
 

@@ -91,7 +91,7 @@ spec:
               emptyDir: {{}}
 """
 
-_FROM_SECRET = """\
+_WITH_UPLOAD = """\
                 # kubectl create secret generic flopwatch --from-file=token
                 - name: FLOPWATCH_TOKEN
                   valueFrom: {secretKeyRef: {name: flopwatch, key: token}}
@@ -154,7 +154,7 @@ def _cron_job(plan: Plan, node_type: NodeType) -> str:
         selector=json.dumps(wants),
         image=json.dumps(plan.image),
         arguments=json.dumps(["job", *plan.options]),
-        environment=extra + (_FROM_SECRET if plan.upload else ""),
+        environment=extra + (_WITH_UPLOAD if plan.upload else ""),
         resources=json.dumps(resources),
         home=home,
     )

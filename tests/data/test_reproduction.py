@@ -116,6 +116,17 @@ def test_a_wrong_answer_and_other_work_are_no_reproduction(tmp_path):
     assert found["matmul/2"].verdict == Reproduced.NOT_COMPARABLE
 
 
+def test_what_would_confirm_anything_confirms_nothing(tmp_path):
+    """Where processes differ by factors, a new value inside of the prediction is no reproduction."""
+    old = run(tmp_path)
+    for line in old.lines:
+        if line.samples:
+            line.samples.time_ns = [one * 2 ** (line.process % 3) for one in line.samples.time_ns]
+    found = judge_reproduction(old, old)
+    assert {one.verdict for one in found.results} == {Reproduced.NOT_COMPARABLE}
+    assert all(one.inside and "would confirm anything" in one.reason for one in found.results)
+
+
 @pytest.mark.parametrize("spread", ["normal", "skewed", "bimodal"])
 @pytest.mark.parametrize("processes", [6, 8, 12, 40])
 def test_the_prediction_holds_what_it_says(processes, spread):

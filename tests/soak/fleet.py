@@ -130,7 +130,7 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=480.0, help="seconds")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="fleet") as folder:
-        print(json.dumps(simulate(Path(folder), options.machines, options.days, options.limit), indent=1))
+        print(json.dumps(simulate(Path(folder), options.machines, options.days, options.limit), indent=1))  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def section(context: Context) -> Section:
     patterns = context.selection.cases
     for event in _events(context, limits):
         for member in event.members:
-            case = str(member.history.cell["case_id"])
+            case = str(member.history.cell["case"])
             if member.state not in _OPEN or (
                 patterns and not any(fnmatch.fnmatchcase(case, pattern) for pattern in patterns)
             ):

@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -17,6 +17,7 @@ from data import maintenance
 from data.errors import BadInput, NotFound
 from data.importers import Source, detect, to_run_file
 from data.index import Index, record
+from data.ledger import open_ledger
 from data.published import publications
 from data.records import Work
 from data.report import Selection, build, render, write
@@ -370,3 +371,35 @@ def test_charts_draw_what_was_measured(atlas: Report) -> None:
     assert "relu/10M parallel-simd (8)" in charts["elementwise.svg"].svg
     assert "save/small-constant json-pretty" in charts["serialization.svg"].svg
     assert all("<dc:date>" not in chart.svg for chart in atlas.charts)
+
+
+def test_open_regressions_are_listed_with_their_cause(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A case that is 30 % slower from the ninth run on is in the table, and what did not change is not."""
+    monkeypatch.setenv("FLOPWATCH_HOME", str(tmp_path))
+    for name in ("FLOPWATCH_DB", "FLOPWATCH_LEDGER"):
+        monkeypatch.delenv(name, raising=False)
+    ledger = open_ledger(tmp_path / "ledger")
+    for number in range(16):
+        jitter = 1 + 0.001 * ((number * 7) % 5 - 2)
+        cells = [
+            Cell(
+                "matmul/512",
+                "blas",
+                "numpy",
+                1e6 * jitter * (1.3 if number >= 8 else 1.0),
+                work=Work(flop=1e8),
+            ),
+            Cell("matmul/256", "blas", "numpy", 1e5 * jitter, work=Work(flop=1e7)),
+        ]
+        path = tmp_path / f"{number}.run.jsonl"
+        write_run(path, Plan(cells, started=EARLY + timedelta(hours=6 * number)))
+        ledger.append("run", path.read_bytes())
+    with Index.open() as index:
+        rows = table(build(index, draw=False), "regressions")
+        none = build(index, Selection(cases=("matmul/256",)), draw=False)
+    assert [row["series"].partition(" ")[0] for row in rows] == ["matmul/512"]
+    assert "slower" in rows[0]["change"]
+    assert rows[0]["cause"]
+    assert not [one for one in none.tables if one.id == "regressions"]
