@@ -39,10 +39,11 @@ def cycle_ratio(news: Sequence[Measured], olds: Sequence[Measured]) -> float | N
 
 
 def heed_clock(comparison: Comparison, news: Sequence[Measured], olds: Sequence[Measured]) -> Comparison:
-    """Return the comparison, inconclusive if the ratio of cycles lies on the other side of 1 than that of times."""
-    if comparison.verdict not in (Verdict.FASTER, Verdict.SLOWER):
-        return comparison
+    """Return the comparison with its ratio of cycles; inconclusive if that lies on the other side of 1."""
     cycles = cycle_ratio(news, olds)
-    if cycles is None or (cycles - 1) * (comparison.ratio - 1) > 0:
+    if cycles is None:
         return comparison
-    return replace(comparison, verdict=Verdict.INCONCLUSIVE)
+    disagree = (cycles - 1) * (comparison.ratio - 1) <= 0
+    if disagree and comparison.verdict in (Verdict.FASTER, Verdict.SLOWER):
+        return replace(comparison, verdict=Verdict.INCONCLUSIVE, cycle_ratio=cycles)
+    return replace(comparison, cycle_ratio=cycles)

@@ -124,6 +124,8 @@ class Comparison:
     differs: bool
     needs_processes: int | None
     p_value: float = 1.0
+    #: the same ratio in cycles of a device's clock, where every sample tells its clock rate
+    cycle_ratio: float | None = None
 
 
 class Timings:

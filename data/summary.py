@@ -7,8 +7,9 @@ from itertools import chain, islice
 from statistics import median
 from typing import Any, NamedTuple, Protocol
 
+from data.ceilings import hold_against_ceiling
 from data.estimate import MINIMUM_CLEAN, Timings, estimate, noise_floor
-from data.physics import IMPOSSIBLE_FACTOR, batch_contradicts, below_empty_call, empty_call_ns
+from data.physics import batch_contradicts, below_empty_call, empty_call_ns
 from data.records import Ceiling, Cell, Error, Measurement, Process, Run, Samples, Skipped, Work
 from data.words import Status
 
@@ -27,16 +28,6 @@ UNITS: dict[str, tuple[str, float]] = {
 
 #: No computer reaches this: a rate above it is impossible also where no ceiling stands beside it, or is a ceiling.
 _BEYOND_ALL = {"GFLOP/s": 1e9, "GB/s": 1e7}
-
-#: bound of a case → (kernel of the ceilings it is held against, field of the work)
-_BOUNDS: dict[str, tuple[str, str]] = {
-    "flop": ("fma", "flop"),
-    "flop-float16": ("tensor-float16", "flop"),
-    "flop-bfloat16": ("tensor-bfloat16", "flop"),
-    "bytes": ("copy", "bytes"),
-    "write": ("write", "bytes"),
-    "read": ("read", "bytes"),
-}
 
 #: Of the ordered samples, the times at these shares are kept: the fastest, 10 % and 90 %.
 _SHARES = (0.0, 0.1, 0.9)
@@ -292,73 +283,6 @@ def _give_rate(row: Summary, work: Work) -> None:
         row.hide_speed(Status.IMPOSSIBLE, f"{row.rate:.4g} {row.unit}, and no computer reaches {limit:.0e}")
 
 
-def _nearest_ceiling(row: Summary, ceilings: list[Summary]) -> Summary | None:
-    """Return the ceiling with the same threads and kind of store, at the nearest footprint.
-
-    A variant that does not say how it stores is held against the faster kind.
-    """
-    if row.bound not in _BOUNDS:
-        return None
-    prefix = f"ceiling/{_BOUNDS[row.bound][0]}"
-    fitting = [
-        ceiling
-        for ceiling in ceilings
-        if ceiling.rate is not None
-        and (ceiling.case == prefix or ceiling.case.startswith(f"{prefix}-"))
-        and ceiling.threads == row.threads
-        and ceiling.device == row.device
-        and (row.store is None or ceiling.store is None or ceiling.store == row.store)
-    ]
-    # On a device the cache is part of the condition: what is cold stands beside what is cold.
-    if row.device != "cpu":
-        fitting = [ceiling for ceiling in fitting if ceiling.condition == row.condition] or fitting
-    if not fitting:
-        return None
-
-    def distance(ceiling: Summary) -> float:
-        if not row.footprint_bytes or not ceiling.footprint_bytes:
-            return 0.0
-        return abs(math.log(row.footprint_bytes / ceiling.footprint_bytes))
-
-    nearest = min(distance(ceiling) for ceiling in fitting)
-    return max(
-        (ceiling for ceiling in fitting if distance(ceiling) == nearest),
-        key=lambda ceiling: ceiling.rate or 0.0,
-    )
-
-
-def _reached(ceiling: Summary) -> float:
-    """Return the highest rate that a ceiling is known to allow: its upper bound, or the fastest of its samples.
-
-    A limit that was measured in a noisy minute is low; one sample at a rate proves that the machine can reach it.
-    """
-    assert ceiling.rate is not None
-    assert ceiling.time_ns is not None
-    fastest = ceiling.rate * ceiling.time_ns / ceiling.best_ns if ceiling.best_ns else 0.0
-    return max(ceiling.rate_high or 0.0, ceiling.rate, fastest)
-
-
-def _hold_against_ceiling(row: Summary, ceilings: list[Summary]) -> None:
-    """Set the share of the ceiling, and hide a speed that the machine cannot have."""
-    ceiling = _nearest_ceiling(row, ceilings)
-    if ceiling is None or row.bound is None:
-        return
-    row.ceiling_case, row.ceiling_rate, row.ceiling_unit = ceiling.case, ceiling.rate, ceiling.unit
-    amount: float | None = getattr(row, _BOUNDS[row.bound][1])
-    if row.status != Status.OK or row.time_ns is None or amount is None or ceiling.rate is None:
-        return
-    row.share_of_ceiling = amount / row.time_ns / ceiling.rate
-    # Where there are too few processes for an interval, the estimates themselves are compared.
-    lower_rate = amount / (row.high_ns or row.time_ns)
-    upper_ceiling = _reached(ceiling)
-    if lower_rate > IMPOSSIBLE_FACTOR * upper_ceiling:
-        row.hide_speed(
-            Status.IMPOSSIBLE,
-            f"at least {lower_rate:.4g} {ceiling.unit}, above {IMPOSSIBLE_FACTOR} x the {upper_ceiling:.4g} "
-            f"{ceiling.unit} that {ceiling.case} reached with {ceiling.threads} threads",
-        )
-
-
 def _hide_contradictions(rows: Sequence[Summary], batches: dict[Key, int], empty_ns: float | None) -> None:
     """Hide times that no call can take, and batches that took less time than their parts allow."""
     timed = [
@@ -418,7 +342,7 @@ def summarise(document: Document) -> list[Summary]:
     ceilings = [row for row in rows if row.is_ceiling and row.status == Status.OK]
     for row in rows:
         if not row.is_ceiling:
-            _hold_against_ceiling(row, ceilings)
+            hold_against_ceiling(row, ceilings)
     batches = {line.key: line.samples.batch for line in document.lines if line.samples}
     _hide_contradictions(rows, batches, empty_call_ns(document.processes))
     held = {row.key for row in rows}

@@ -129,7 +129,12 @@ class EventTimer:
     # -- before the samples ------------------------------------------------------------------------------------
 
     def prepare(self) -> None:
-        """Warm up until clock and times are steady, then choose between single launches, a run of them and a graph."""
+        """Warm up until clock and times are steady, then choose between single launches, a run of them and a graph.
+
+        What was chosen stays: in a further turn of the process the device is only kept warm.
+        """
+        if self._enqueue is not None:
+            return
         self._calls = (self.call,)
         self._warm_up()
         short = self.typical_ns < self.method.graph_below_ns
@@ -328,7 +333,12 @@ class ChainTimer:
     floor_ns: float = 0.0
 
     def prepare(self) -> None:
-        """Warm up for two seconds, choose k such that a chain takes 5 ms, and check that four times k is linear."""
+        """Warm up for two seconds, choose k such that a chain takes 5 ms, and check that four times k is linear.
+
+        What was chosen stays in further turns of the process.
+        """
+        if self.typical_ns:
+            return
         start = clocks.now()
         self._time(1)
         while True:

@@ -19,7 +19,7 @@ import traceback
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any, BinaryIO
+from typing import Any
 
 
 def _make_importable() -> None:
@@ -48,18 +48,9 @@ if __name__ == "__main__":
 from runners.clocks import Covariates, floor_ns, loop_ns, probe  # noqa: E402 - the package is importable only now
 from runners.device_report import Lost, state_flags, timing_facts  # noqa: E402
 from runners.memory import FirstCallMemory  # noqa: E402
+from runners.prepared import Prepared, Wire  # noqa: E402
 from runners.rounds import Protocol, Subject, run_rounds, sample, warm_up  # noqa: E402
-from runners.workload import (  # noqa: E402
-    Backend,
-    Job,
-    Ready,
-    Unsupported,
-    Variant,
-    backends,
-    cases,
-    kernels,
-    variants,
-)
+from runners.workload import Job, Ready, Unsupported, Variant, backends, cases, kernels, variants  # noqa: E402
 
 __all__ = ["Session", "main"]
 
@@ -71,45 +62,6 @@ _FLOORS, _LOOP_SHARE = 10, 0.001
 _ONCE_NS = 2_000_000_000
 #: The warm-up of a further turn: what another process has put out of the caches comes back.
 _AGAIN_NS = 5_000_000
-
-
-class Wire:
-    """The way back to whoever asked."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        """Write answers to ``stream``."""
-        self._stream = stream
-
-    def send(self, message: Answer) -> None:
-        """Send one JSON line at once."""
-        self._stream.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
-        self._stream.flush()
-
-
-class Prepared:
-    """A variant of the current case, built, called once and checked."""
-
-    def __init__(self, wish: dict[str, Any], job: Job, ready: Ready) -> None:
-        """Keep what was wished for and the ready call."""
-        self.wish, self.job, self.ready = wish, job, ready
-        self.answer: Answer = {"status": "ok"}
-        #: the first call, where it took so long that it is the one sample of this process
-        self.sampled: Subject | None = None
-        #: what the first call did to the memory of the process, in bytes
-        self.memory: dict[str, int] = {}
-        backend = job.backend
-        self.call = ready.call
-        if type(backend).synchronize is not Backend.synchronize:
-            self.call = _synchronised(ready.call, backend.synchronize)
-
-
-def _synchronised(call: Any, synchronize: Any) -> Any:
-    def both() -> Any:
-        returned = call()
-        synchronize()
-        return returned
-
-    return both
 
 
 class Session:

@@ -84,6 +84,7 @@ def _row(key: "Key", comparison: "Comparison") -> dict[str, Any]:
         "differs": comparison.differs,
         "needs_processes": comparison.needs_processes,
         "p_value": comparison.p_value,
+        **({} if comparison.cycle_ratio is None else {"cycle_ratio": comparison.cycle_ratio}),
     }
 
 

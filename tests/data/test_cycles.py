@@ -38,8 +38,10 @@ def test_a_clock_that_fell_is_no_slower_kernel() -> None:
     fell = heed_clock(SLOWER, [line(1100, 900_000)] * 8, [line(1000, 1_000_000)] * 8)
     assert fell.verdict is Verdict.INCONCLUSIVE
     assert (fell.ratio, fell.low, fell.high) == (SLOWER.ratio, SLOWER.low, SLOWER.high)
+    assert fell.cycle_ratio == pytest.approx(0.99)
     same_clock = heed_clock(SLOWER, [line(1100, 1_000_000)] * 8, [line(1000, 1_000_000)] * 8)
-    assert same_clock == SLOWER
+    assert same_clock.verdict is Verdict.SLOWER
+    assert same_clock.cycle_ratio == pytest.approx(1.1)
 
 
 def test_without_a_clock_the_verdict_stands() -> None:

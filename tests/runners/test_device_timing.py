@@ -210,6 +210,19 @@ def test_a_long_call_on_a_device_is_sampled_once(device: FakeDevice) -> None:
     assert subject.time_ns == [2_000_000_000]
 
 
+def test_a_further_turn_keeps_what_was_chosen(device: FakeDevice) -> None:
+    """A process that has several turns keeps its batch, and the clocks of all its samples stay in their order."""
+    found = timer(device, 4_000, 4_000, cold=False)
+    subject = Subject(lambda: None, timer=found)
+    for khz in (1_000_000, 990_000):
+        device.khz = khz
+        warm_up(subject, Protocol())
+        run_rounds([subject], Protocol(), clocks.Covariates(1), random.Random(0), rounds=2)
+    assert subject.batch == found.batch
+    assert found.clocks_khz == [1_000_000] * 2 + [990_000] * 2
+    assert len(subject.time_ns) == 4
+
+
 class Chain:
     """Calls that take ``each_ns``, and a wait that takes ``wait_ns``."""
 
