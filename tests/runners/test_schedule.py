@@ -1,6 +1,5 @@
 """The files for schedulers: accepted by the tool or the published schema that judges them, installed and taken back."""
 
-import json
 import os
 import plistlib
 import shutil
