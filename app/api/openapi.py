@@ -125,9 +125,8 @@ def _schemas() -> dict[str, Any]:
 
 
 def _heartbeat() -> dict[str, Any]:
-    schemas, known = msgspec.json.schema_components([Heartbeat])
-    del schemas
-    return known["Heartbeat"]
+    _, known = msgspec.json.schema_components([Heartbeat])
+    return dict(known["Heartbeat"])
 
 
 def _paths() -> dict[str, Any]:

@@ -61,6 +61,8 @@ class State:
             held = json.loads((_folder() / f"{name}.json").read_bytes())
         except (OSError, ValueError):
             return cls(name)
+        if not isinstance(held, dict):
+            return cls(name)
         known = {one.name for one in fields(cls)}
         found = cls(**{key: value for key, value in held.items() if key in known} | {"name": name})
         try:

@@ -1,6 +1,5 @@
 """The files for schedulers: accepted by the tool or the published schema that judges them, installed and taken back."""
 
-import json
 import os
 import plistlib
 import shutil
@@ -178,7 +177,7 @@ def test_rhythms_in_the_words_of_cron(every_s, at_s, text):
 
 
 def test_install_shows_its_steps_and_can_be_undone(tmp_path, monkeypatch, capsys):
-    """With a manager that notes what it is told: install twice changes nothing the second time, remove leaves nothing."""
+    """With a manager that notes what it is told: a second install changes nothing, remove leaves nothing."""
     tools = tmp_path / "bin"
     tools.mkdir()
     for name in ("systemctl", "loginctl"):
@@ -222,45 +221,3 @@ def test_wrong_wishes_are_one_line(words, said, capsys):
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert said in lines[0]
-
-
-def test_jobs_of_runs_and_of_signs_of_life_on_the_board(home, monkeypatch):
-    """Machines that send signs and machines whose runs were only carried here: done, due and overdue."""
-    from datetime import UTC, datetime, timedelta
-
-    from app import jobs, reading
-    from data.heartbeats import Heartbeat, job_state
-    from data.index import record_in_ledger
-    from tests.data.run_files import write_run
-
-    now = datetime.now(UTC)
-
-    def text(moment):
-        return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-    path = write_run(home.parent / "a.run.jsonl", started=text(now - timedelta(days=3)))
-    content = path.read_text().replace('"purpose":"test"', '"job":"nightly","every":"86400"')
-    import hashlib
-
-    lines = content.splitlines(keepends=True)
-    end = json.loads(lines[-1]) | {"sha256": hashlib.sha256("".join(lines[:-1]).encode()).hexdigest()}
-    path.write_text("".join(lines[:-1]) + json.dumps(end) + "\n")
-    record_in_ledger(path)
-    common = {"machine": "0" * 12, "job": "nightly", "at": text(now), "every_s": 86_400}
-    for name, hours in (("late", -1), ("fine", 5), ("lost", -50)):
-        jobs.heartbeats().note(
-            Heartbeat(name=name, outcome="measured", due=text(now + timedelta(hours=hours)), **common)
-        )
-    jobs.heartbeats().note(Heartbeat(name="battery", outcome="skipped", text="on battery", **common))
-    try:
-        states = {row["machine"]: row["state"] for row in jobs.jobs(now)}
-    finally:
-        reading.close()
-    assert states == {
-        "testbox": "overdue",
-        "lost": "overdue",
-        "late": "due",
-        "fine": "done",
-        "battery": "unscheduled",
-    }
-    assert job_state(now, None, now) == "unscheduled"

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from filelock import FileLock
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.errors import BadInput, NotStored
@@ -44,6 +44,7 @@ def utc(text: str) -> datetime:
 # -- when it is due ------------------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(
     st.datetimes(datetime(2025, 1, 1), datetime(2028, 1, 1)),
     st.sampled_from([3600, 6 * 3600, 86_400, 7 * 86_400]),

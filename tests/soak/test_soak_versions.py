@@ -34,9 +34,9 @@ def _check(case, inputs, result):
 
 
 EXP = Kernel(
-    "exp",
-    "Exponential",
-    (Case("exp/200k", "exp", {{}}, Work(elements=2e5), "GElement/s", None, 1600000, 4000000, frozenset({{"full"}})),),
+    "grown",
+    "A kernel with a history",
+    (Case("grown/1", "grown", {{}}, Work(elements=2e5), "GElement/s", None, 1600000, 4000000, frozenset({{"full"}})),),
     _inputs,
     _check,
 )
@@ -93,7 +93,7 @@ def test_an_injected_slow_down_is_seen_and_located(history, tmp_path):
     """The matrix of both ends sees 5 %, and the bisection names the one commit of 18 that brought it."""
     file, commits = history
     ends = [f"kernels={file}@{commits[0]}", f"kernels={file}@{commits[-1]}"]
-    choice = ("--case", "exp/200k", "--backend", "numpy", "--threads", "1")
+    choice = ("--case", "grown/1", "--backend", "numpy", "--threads", "1")
     found = flopwatch(tmp_path / "home", "matrix", "--with", ends[0], "--with", ends[1], *choice)
     (comparison,) = found["comparisons"]
     assert comparison["verdict"] == "slower"
