@@ -17,6 +17,9 @@ __all__ = ["Question", "ask", "close", "generation", "machines", "start", "store
 #: How long a page waits for an index that is being brought up to date.
 WAIT_S = 5.0
 
+#: And how much longer, so that the reason why it cannot be had comes before the end of patience.
+_GRACE_S = 2.0
+
 #: So many answers are held; a page has about ten questions, and each choice of filters is another.
 MOST_ANSWERS = 500
 
@@ -56,7 +59,7 @@ def store(wait_s: float | None = None) -> Index:
     opening = _opening
     try:
         if opening is not None:
-            return opening.result(timeout=wait_s)
+            return opening.result(timeout=wait_s + _GRACE_S)
     except TimeoutError:
         pass
     raise IndexOwned(

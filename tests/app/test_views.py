@@ -72,11 +72,6 @@ def test_versions_are_compared(fill: Fill) -> None:
     assert set(matrix["data"][0]["x"]) == {"2.5.5"}
     factors = [float(text.strip("×")) for line in matrix["data"][0]["text"] for text in line]
     assert factors == pytest.approx([0.9] * len(factors), rel=0.01)
-        "0.90×",
-        "0.900×",
-        "0.902×",
-        "0.901×",
-    }
 
 
 def test_a_single_version_says_how_to_get_another(fill: Fill) -> None:
