@@ -70,7 +70,7 @@ def take(entry: Entry, ledger: Ledger, *, samples: bool = True) -> Arrival:
         return Arrival(entry, replace(document, lines=[]), rows, sampled)
     except FlopwatchError as error:
         return Arrival(entry, state=REFUSED, message=str(error))
-    except (ArithmeticError, ValueError) as error:
+    except (ArithmeticError, TypeError, ValueError) as error:
         return Arrival(entry, state=REFUSED, message=f"cannot be summarised: {error}")
 
 

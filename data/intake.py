@@ -1,9 +1,12 @@
 """Taking in a run file from elsewhere: checked as a whole, stored once, always answered with the same receipt."""
 
+import json
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from data.errors import Conflict, Forbidden, RunFileError
 from data.ledger import RUN, Entry, Ledger
@@ -19,6 +22,7 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 #: So many runs are remembered until the index knows them, which takes seconds.
 _REMEMBERED = 20_000
 _TURNS = 64
+_NAMES = re.compile(rb'"([^"\\]*)"\s*:')
 
 
 class Intake:
@@ -51,6 +55,7 @@ class Intake:
                 "use the token of that machine",
                 "machine.id",
             )
+        _refuse_repeated_names(document.content)
         rows = _summarised(document)
         sha256 = document.sha256
         with self._turns[hash(document.run.id) % _TURNS]:
@@ -89,11 +94,34 @@ class Intake:
                 )
 
 
+def _refuse_repeated_names(content: bytes) -> None:
+    """Raise RunFileError for an object that gives one name two values: readers differ in which of them counts."""
+    for number, line in enumerate(content.splitlines(), 1):
+        names = _NAMES.findall(line)
+        if len(names) == len(set(names)) and b"\\" not in line:
+            continue  # no name twice in the whole line, so none in any of its objects
+        try:
+            json.loads(line, object_pairs_hook=_unique)
+        except RecursionError:
+            raise RunFileError("is nested too deeply", number) from None
+        except ValueError as error:
+            raise RunFileError(str(error), number) from None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        repeated = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"the name {repeated[:100]!r} is there twice in one object")
+    return found
+
+
 def _summarised(document: RunDocument) -> list[Summary]:
     """Summarise a run as the index will: what cannot be summarised must not come in."""
     try:
         return summarise(document)
-    except (ArithmeticError, ValueError) as error:
+    except (ArithmeticError, TypeError, ValueError) as error:
         raise RunFileError(f"the numbers in it cannot be summarised: {error}") from error
 
 

@@ -37,6 +37,8 @@ FORMAT = 1
 Name = Annotated[str, Meta(min_length=1, max_length=200)]
 Text = Annotated[str, Meta(max_length=20_000)]
 Count = Annotated[int, Meta(ge=0, le=2**62)]
+#: A number of threads, processes or blocks.
+Number = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Nanoseconds = Annotated[int, Meta(ge=0, le=2**62)]
 Amount = Annotated[float, Meta(ge=0)]
 Identifier = Annotated[
@@ -93,7 +95,7 @@ class Cell(Struct, omit_defaults=True):
     condition: Name
     backend: Name
     device: Name
-    threads: Count
+    threads: Number
 
 
 class Run(Struct, tag_field="kind", tag="run", kw_only=True, omit_defaults=True):
@@ -117,11 +119,11 @@ class Run(Struct, tag_field="kind", tag="run", kw_only=True, omit_defaults=True)
 class Process(Struct, tag_field="kind", tag="process", kw_only=True, omit_defaults=True):
     """One worker process: the unit of replication, and the conditions it ran under."""
 
-    index: Count
-    block: Count
+    index: Number
+    block: Number
     started: Timestamp
     backends: list[Name]
-    threads: Count
+    threads: Number
     attributes: dict[str, Any] = {}
 
 
@@ -144,7 +146,7 @@ class Samples(Struct, omit_defaults=True):
     """
 
     time_ns: list[Nanoseconds]
-    batch: Annotated[int, Meta(ge=1)] = 1
+    batch: Annotated[int, Meta(ge=1, le=2**62)] = 1
     round: list[Count] = []
     clean: list[bool] = []
     cpu_ns: list[Nanoseconds] = []
@@ -169,10 +171,10 @@ class _Measured(Struct, kw_only=True, omit_defaults=True):
     condition: Name
     backend: Name
     device: Name
-    threads: Count
+    threads: Number
     status: Status
     reason: Text = ""
-    process: Count | None = None
+    process: Number | None = None
     work: Work = field(default_factory=Work)
     unit: Name = "s"
     bound: str | None = None
@@ -208,7 +210,7 @@ class Skipped(Struct, tag_field="kind", tag="skipped", kw_only=True, omit_defaul
     condition: Name
     backend: Name
     device: Name
-    threads: Count
+    threads: Number
     status: Status
     reason: Text
     install: Text = ""

@@ -115,7 +115,7 @@ class _Times(Struct):
     """Samples without their covariates, for whoever only needs the times."""
 
     time_ns: list[Nanoseconds]
-    batch: Annotated[int, Meta(ge=1)] = 1
+    batch: Annotated[int, Meta(ge=1, le=2**62)] = 1
     clean: list[bool] = []
     round = cpu_ns = switches = probe_ns = ()
 

@@ -142,7 +142,7 @@ def _figures(
     newest = runs[0] if runs else {}
     with st.container(horizontal=True):
         st.metric("Last run", parts.ago(newest.get("started")), border=True, width=205)
-        st.metric("On", str(newest.get("machine") or texts.ABSENT), border=True, width=165)
+        st.metric("On", texts.escape(newest.get("machine") or texts.ABSENT), border=True, width=165)
         st.metric("Machines", len(machines), border=True, width=165)
         st.metric("Wrong or failed", len(problems), border=True, width=165)
         st.metric("Changes to settle", len(changed), border=True, width=165)

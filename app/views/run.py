@@ -50,9 +50,9 @@ def _name(row: Row) -> str:
 def _provenance(run: Row) -> None:
     """Say where the run is from, and which command made it."""
     with st.container(horizontal=True):
-        st.metric("Machine", str(run.get("machine")), border=True, width=165)
+        st.metric("Machine", texts.escape(run.get("machine")), border=True, width=165)
         st.metric("Results ok", f"{run.get('ok')} of {run.get('measurements')}", border=True, width=165)
-        st.metric("Effort", str(run.get("effort")), border=True, width=165)
+        st.metric("Effort", texts.escape(run.get("effort")), border=True, width=165)
         st.metric("State", str(run.get("status")), border=True, width=165)
     st.markdown(
         f":gray[{texts.escape(run.get('run_id'))}, started {parts.ago(run.get('started'))}, flopwatch "

@@ -52,7 +52,7 @@ class NastyProxy:
                     time.sleep(self._delay_s)
                 limit = after if fate in ("cut-request", "stall") else None
                 ended = threading.Event()
-                back = self._swallow if fate == "cut-answer" else self._pass
+                back = self._swallow if fate == "cut-answer" else self._answer
                 threading.Thread(target=back, args=[server, client, None, ended], daemon=True).start()
                 self._pass(client, server, limit, ended)
                 if fate == "stall":
@@ -72,15 +72,21 @@ class NastyProxy:
                 sink.sendall(piece)
                 limit = None if limit is None else limit - len(piece)
         if limit is None:
-            ended.set()
-            for end in (source, sink):
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+            self._end(source, sink, ended)
+
+    def _answer(self, source: socket.socket, sink: socket.socket, _: None, ended: threading.Event) -> None:
+        """Pass one answer on and end the connection, so that each request meets a fate of its own."""
+        with contextlib.suppress(OSError):
+            sink.sendall(source.recv(_PIECE))
+        self._end(source, sink, ended)
 
     def _swallow(self, source: socket.socket, sink: socket.socket, _: None, ended: threading.Event) -> None:
         """Wait for the answer, then cut the connection instead of passing it on."""
         with contextlib.suppress(OSError):
             source.recv(_PIECE)
+        self._end(source, sink, ended)
+
+    def _end(self, source: socket.socket, sink: socket.socket, ended: threading.Event) -> None:
         ended.set()
         for end in (source, sink):
             with contextlib.suppress(OSError):

@@ -171,7 +171,7 @@ def test_pages_work_through_nginx(front: Front) -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
         page = browser.new_context(ignore_https_errors=True).new_page()
         page.set_default_timeout(WAIT_MS)
-        page.goto(f"{front.url}/overview")
+        page.goto(f"{front.url}/")
         page.get_by_role("heading", name="Overview").wait_for()
         assert page.url.startswith(front.url)
         browser.close()

@@ -73,7 +73,7 @@ def test_people_sign_in_and_strangers_stay_out(board: BoardServer) -> None:
     with sync_playwright() as playwright:
         for name, seen in (("ada", "Overview"), ("eve", "")):
             page = _page(playwright)
-            page.goto(f"http://localhost:{board.port}/overview")
+            page.goto(f"http://localhost:{board.port}/")
             page.get_by_role("button", name="Sign in").wait_for()
             assert page.get_by_role("heading", name="Overview").count() == 0
             page.get_by_role("button", name="Sign in").click()
@@ -99,7 +99,7 @@ def test_secrets_that_cannot_be_read_open_nothing(tmp_path: Path) -> None:
     (tmp_path / ".streamlit" / "secrets.toml").write_text("[auth\nredirect_uri = ")
     with BoardServer(tmp_path) as board, sync_playwright() as playwright:
         page = _page(playwright)
-        page.goto(f"{board.url}/overview")
+        page.goto(f"{board.url}/")
         page.get_by_text("secrets of this server cannot be read").wait_for()
         assert page.get_by_role("heading", name="Overview").count() == 0
         page.context.browser.close()

@@ -9,6 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from data.errors import Conflict, Forbidden, RunFileError, TooLarge
+from data.index import Index
 from data.intake import Intake
 from data.ledger import Ledger, open_ledger
 from data.records import Ceiling, Measurement, Run, Work, uuid7
@@ -185,3 +186,35 @@ def test_a_run_of_the_longest_names_is_taken(intake: Intake, tmp_path: Path) -> 
     assert intake.accept(changed(tmp_path, name))[1]
     with pytest.raises(RunFileError, match=r"machine\.name"):
         intake.accept(run_bytes(tmp_path).replace(b"testbox", b"m" * 201))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (b'"case":"matmul', b'"case":"x","case":"matmul', "'case' is there twice"),
+        (b'"samples":{', b'"samples":{"time_ns":[1]},"samples":{', "'samples' is there twice"),
+        (b'"steal":0.0', b'"steal":0.0,"st\\u0065al":1', "'steal' is there twice"),
+        (b'"steal":0.0', b'"\\u0041":{"a":1},"b":{"a":1},"steal":0.0', ""),
+        (b'"threads":1', b'"threads":2147483648', "threads"),
+        (b'"process":1', b'"process":2147483648', "process"),
+        (b'"index":1', b'"index":2147483648', "index"),
+        (b'"labels":{', b'"protocol":{"confidence":[1]},"labels":{', "cannot be summarised"),
+        (b'"labels":{', b'"protocol":{"confidence":"x"},"labels":{', "cannot be summarised"),
+    ],
+)
+def test_what_the_index_could_not_hold_is_refused_here(
+    home: Path, tmp_path: Path, old: bytes, new: bytes, message: str
+) -> None:
+    """The sender learns it, not whoever looks for the run later; what is taken is indexed."""
+    content = run_bytes(tmp_path)
+    assert old in content
+    assert home.name == "home"
+    content = b"".join(content.replace(old, new, 1).splitlines(keepends=True)[:-1])
+    with Index.open() as index:
+        if message:
+            with pytest.raises(RunFileError, match=message):
+                index.accept(content)
+        else:
+            index.accept(content)
+            index.sync()
+            assert index.query("SELECT state FROM entry") == [{"state": "applied"}]

@@ -113,7 +113,7 @@ def pages(board: BoardServer, count: int) -> Iterator[None]:
         return
     import subprocess
 
-    addresses = [f"{board.url}/{name}" for name in ("overview", "throughput", "speedups", "run")[:count]]
+    addresses = [f"{board.url}/{name}" for name in ("", "throughput", "speedups", "run")[:count]]
     with tempfile.TemporaryDirectory() as profile:
         browser = subprocess.Popen(
             [chromium, "--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}",
