@@ -127,7 +127,7 @@ def _schemas() -> dict[str, Any]:
 def _heartbeat() -> dict[str, Any]:
     schemas, known = msgspec.json.schema_components([Heartbeat])
     del schemas
-    return known["Heartbeat"]
+    return dict(known["Heartbeat"])
 
 
 def _paths() -> dict[str, Any]:
