@@ -96,8 +96,9 @@ def test_formats_are_compared(fill: Fill) -> None:
     assert costs["File size"].max() == 193 * 2**20
 
 
-def test_a_change_is_found_shown_and_decided(fill: Fill) -> None:
+def test_a_change_is_found_shown_and_decided(fill: Fill, monkeypatch: pytest.MonkeyPatch) -> None:
     """A slower series is named with its cause; a decision is written into the ledger and shown."""
+    monkeypatch.setattr("app.parts.is_local", lambda: True)
     history(fill)
     test = opened(REGRESSIONS, machine="atlas")
     events = next(frame.value for frame in test.dataframe if "Recent times" in frame.value.columns)
