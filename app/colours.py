@@ -14,12 +14,15 @@ __all__ = [
     "FILES",
     "OTHER",
     "PATTERNS",
+    "STROKES",
     "THEMES",
     "Theme",
     "backend",
     "backend_order",
+    "of_place",
     "paler",
     "pattern",
+    "stroke",
     "theme",
     "variant_order",
 ]
@@ -44,6 +47,10 @@ FILES = {
     "pickle": "#e943cf",
 }
 BACKENDS = COMPUTING | FILES
+#: What is no backend (machines side by side) takes these in turn: those of the backends that lie furthest apart.
+_PLACES = tuple(
+    COMPUTING[name] for name in ("numpy", "numba", "openblas", "mkl", "torch", "accelerate", "mlx")
+)
 #: A backend that is not known yet.
 OTHER = "#7d7d7d"
 
@@ -76,6 +83,18 @@ PATTERNS = {
 }
 _SPARE = ("\\", "+", "|", "-")
 
+#: Where a variant is a line and not a bar: the dash and the mark that go with each pattern.
+STROKES = {
+    "": ("solid", "circle"),
+    ".": ("dot", "diamond"),
+    "/": ("dash", "square"),
+    "x": ("longdash", "x"),
+    "-": ("dashdot", "triangle-up"),
+    "\\": ("longdashdot", "triangle-down"),
+    "+": ("dash", "cross"),
+    "|": ("dot", "star"),
+}
+
 
 @dataclass(frozen=True)
 class Theme:
@@ -88,6 +107,7 @@ class Theme:
     fill: str
     outline: str
     alarm: str
+    good: str
     slower: str
     faster: str
 
@@ -101,6 +121,7 @@ THEMES = {
         "rgba(107,114,128,0.12)",
         "rgba(107,114,128,0.38)",
         "#b42318",
+        "#17672f",
         "#f0a35e",
         "#7ab8ee",
     ),
@@ -112,6 +133,7 @@ THEMES = {
         "rgba(154,163,178,0.13)",
         "rgba(154,163,178,0.42)",
         "#ff8a7a",
+        "#63c98a",
         "#96571d",
         "#23609b",
     ),
@@ -149,3 +171,13 @@ def variant_order(name: str) -> tuple[int, str]:
 def pattern(variant: str) -> str:
     """Return the fill pattern of a variant; an unknown one keeps the pattern that its name gives it."""
     return PATTERNS.get(variant, _SPARE[zlib.crc32(variant.encode()) % len(_SPARE)])
+
+
+def stroke(variant: str) -> tuple[str, str]:
+    """Return dash and mark of a variant's line."""
+    return STROKES[pattern(variant)]
+
+
+def of_place(position: int) -> str:
+    """Return the colour of what is no backend, such as a machine, by its place in the chart."""
+    return _PLACES[position % len(_PLACES)]

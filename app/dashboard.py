@@ -10,7 +10,13 @@ PAGES = [
     st.Page("views/overview.py", title="Overview", url_path="overview", default=True),
     st.Page("views/throughput.py", title="Throughput", url_path="throughput"),
     st.Page("views/speedups.py", title="Speedups", url_path="speedups"),
+    st.Page("views/regressions.py", title="Regressions", url_path="regressions"),
+    st.Page("views/hardware.py", title="Hardware", url_path="hardware"),
+    st.Page("views/versions.py", title="Versions", url_path="versions"),
+    st.Page("views/serialization.py", title="Serialization", url_path="serialization"),
+    st.Page("views/claims.py", title="Claims", url_path="claims"),
     st.Page("views/run.py", title="Run", url_path="run"),
+    st.Page("views/exchange.py", title="Upload and export", url_path="exchange"),
 ]
 
 page = st.navigation(PAGES, position="top")

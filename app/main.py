@@ -12,7 +12,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import api, reading
+from app import api, measuring, reading
 from app.api import access
 
 __all__ = ["app"]
@@ -25,6 +25,7 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     try:
         yield {}
     finally:
+        measuring.cancel()
         await asyncio.to_thread(access.flush)
         await asyncio.to_thread(reading.close)
 

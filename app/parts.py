@@ -17,10 +17,12 @@ from data.words import Status
 
 __all__ = [
     "PROBLEMS",
+    "RUN_PAGE",
     "ago",
     "chart",
     "empty",
     "frame",
+    "is_local",
     "moment",
     "problem_list",
     "table",
@@ -31,6 +33,8 @@ __all__ = [
 
 #: What a result that went wrong is called; what could not run at all is no problem of the run.
 PROBLEMS = (Status.WRONG, Status.IMPOSSIBLE, Status.FAILED, Status.TIMEOUT, Status.INTERRUPTED)
+#: The page that shows one run.
+RUN_PAGE = "views/run.py"
 #: Tables longer than this scroll in themselves, so that the next chart stays within reach.
 _ROWS_SHOWN = 10
 _ROW_PIXELS = 34
@@ -58,6 +62,12 @@ def trouble() -> Iterator[None]:
         st.warning(texts.escape(error))
 
 
+def is_local() -> bool:
+    """Tell whether this server listens on this machine alone, so that whoever sees a page is its owner."""
+    address = str(st.get_option("server.address") or "")
+    return address in ("localhost", "127.0.0.1", "::1")
+
+
 def title(name: str, question: str) -> None:
     """Head the page with its name and the question that it answers."""
     st.title(name, anchor=False)
@@ -82,28 +92,77 @@ def empty() -> None:
 
 
 def chart(figure: Figure, *, key: str, alt: str) -> None:
-    """Draw a figure; ``alt`` says in words what it shows."""
-    st.plotly_chart(figure, key=key, config=charts.CONFIG, alt=alt)
+    """Draw a figure; ``alt`` says in words what it shows.  A click on a mark opens the run that it is from.
+
+    A mark carries its measurement and run as ``customdata``.
+    """
+    config = {
+        **charts.CONFIG,
+        "toImageButtonOptions": {**charts.CONFIG["toImageButtonOptions"], "filename": key},
+    }
+    if not any("customdata" in trace for trace in figure["data"]):
+        st.plotly_chart(figure, key=key, config=config, alt=alt)
+        return
+    chosen: Any = st.plotly_chart(
+        figure, key=key, config=config, alt=alt, on_select="rerun", selection_mode="points"
+    )
+    for point in chosen.selection.points if chosen else []:
+        measurement, run = [*(point.get("customdata") or []), None, None][:2]
+        if run:
+            wanted = {"run": str(run)} | ({"measurement": str(measurement)} if measurement else {})
+            st.switch_page(RUN_PAGE, query_params=wanted)
 
 
-def table(board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, alt: str) -> None:
-    """Show rows as a table that can be sorted, searched and kept as CSV."""
+def table(
+    board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, alt: str, choose: bool = False
+) -> Row | None:
+    """Show rows as a table that can be sorted and searched; a button keeps them as CSV, all columns in full.
+
+    With ``choose``, a row can be chosen, and is returned once.
+    """
     height = _ROW_PIXELS * (1 + min(len(board), _ROWS_SHOWN)) + 3
     config: dict[str, Any] = {}
     for column in columns:
         if column.moment:
             config[column.title] = st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm")
+        if column.sparkline:
+            config[column.title] = st.column_config.LineChartColumn()
         if column.link:
             config[column.title] = st.column_config.LinkColumn(display_text=f"{re.escape(column.link)}(.*)")
-    st.dataframe(
+    options: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-row"} if choose else {}
+    shown: Any = st.dataframe(
         tables.styled(board, columns),
         key=key,
         hide_index=True,
         height=height,
         row_height=_ROW_PIXELS,
         column_config=config,
+        placeholder=texts.ABSENT,
         alt=alt,
+        **options,
     )
+    if board:
+        st.download_button(
+            "CSV",
+            data=lambda: tables.csv_of(board),
+            file_name=f"flopwatch-{key}.csv",
+            mime="text/csv",
+            on_click="ignore",
+            type="tertiary",
+            icon=":material/download:",
+            key=f"{key}-csv",
+            help=f"{alt}, with all digits and columns",
+        )
+    return _chosen(board, list(shown.selection.rows), key) if choose else None
+
+
+def _chosen(board: Sequence[Row], places: list[int], key: str) -> Row | None:
+    """Return the row that was chosen since the page was drawn last; a choice that stands is old news."""
+    name = f"{key}-was-chosen"
+    if places == st.session_state.get(name, []):
+        return None
+    st.session_state[name] = places
+    return board[places[0]] if places and places[0] < len(board) else None
 
 
 def problem_list(problems: Sequence[Row]) -> None:

@@ -17,6 +17,9 @@ __all__ = ["Question", "ask", "close", "generation", "machines", "start", "store
 #: How long a page waits for an index that is being brought up to date.
 WAIT_S = 5.0
 
+#: And how much longer, so that the reason why it cannot be had comes before the end of patience.
+_GRACE_S = 2.0
+
 #: So many answers are held; a page has about ten questions, and each choice of filters is another.
 MOST_ANSWERS = 500
 
@@ -49,13 +52,14 @@ def start() -> None:
         worker.shutdown(wait=False)
 
 
-def store(wait_s: float = WAIT_S) -> Index:
+def store(wait_s: float | None = None) -> Index:
     """Return the index; raises FlopwatchError, in words for people, where it cannot be had within ``wait_s``."""
+    wait_s = WAIT_S if wait_s is None else wait_s
     start()
     opening = _opening
     try:
         if opening is not None:
-            return opening.result(timeout=wait_s)
+            return opening.result(timeout=wait_s + _GRACE_S)
     except TimeoutError:
         pass
     raise IndexOwned(

@@ -23,6 +23,7 @@ __all__ = [
     "interval",
     "is_speed",
     "kernel_order",
+    "key",
     "moved",
     "podium",
     "series",
@@ -109,7 +110,8 @@ def case_order(case_id: str) -> tuple[tuple[int, str], bool, tuple[float, ...], 
     return kernel_order(kernel), not plain, sizes, shape
 
 
-def _key(row: Row) -> Series:
+def key(row: Row) -> Series:
+    """Return the series that a row belongs to."""
     threads = texts.finite(row.get("threads"))
     return (
         _text(row, "backend"),
@@ -132,7 +134,7 @@ def series(rows: Iterable[Row]) -> dict[Series, tuple[str, list[Row]]]:
     """
     grouped: dict[Series, list[Row]] = {}
     for row in rows:
-        grouped.setdefault(_key(row), []).append(row)
+        grouped.setdefault(key(row), []).append(row)
     keys = sorted(grouped, key=_order)
     return {key: (_name(key, keys), grouped[key]) for key in keys}
 

@@ -1,5 +1,7 @@
 """Tables under the charts: numbers that sort as numbers and read with their unit and digits."""
 
+import csv
+import io
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,18 +10,30 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from app import texts
+from app.formats import METRICS, SAVE_MEMORY
 from app.rows import Row
 
 __all__ = [
+    "CEILINGS",
+    "CLAIMS",
     "DIFFERENCES",
+    "DOCUMENTED",
+    "EVENTS",
+    "EVENTS_TOGETHER",
     "FACTS",
     "FASTEST",
+    "FORMATS",
+    "HARDWARE",
+    "JOBS",
     "MACHINES",
     "MEASUREMENT",
     "MOVED",
+    "RECEIPTS",
     "RUNS",
     "SPEEDUPS",
+    "VERSIONS",
     "Column",
+    "csv_of",
     "styled",
 ]
 
@@ -28,7 +42,8 @@ __all__ = [
 class Column:
     """One column: what it sorts by, and how that reads; without ``text`` the value is shown as it is.
 
-    ``moment`` marks a column of times of day; ``link`` is what stands before the shown text in a link's address.
+    ``moment`` marks a column of times of day, ``sparkline`` one of lists to draw; ``link`` is what stands before the
+    shown text in a link's address.
     """
 
     title: str
@@ -36,11 +51,13 @@ class Column:
     text: Callable[[Row], str] | None = None
     moment: bool = False
     link: str = ""
+    sparkline: bool = False
 
 
 _RUN = "run?run="
 _SPEEDUP = ("speedup", "speedup_low", "speedup_high")
 _RATIO = ("ratio", "ratio_low", "ratio_high")
+_CHANGE = ("ratio", "low", "high")
 _TIME = ("time_ns", "low_ns", "high_ns")
 
 
@@ -138,6 +155,18 @@ MACHINES = (
     _counted("problems"),
 )
 
+JOBS = (
+    Column("State", _plain("state")),
+    Column("Machine", _plain("machine")),
+    Column("Job", _plain("job")),
+    Column("Last begun", _plain("done"), moment=True),
+    Column("Due", _plain("due"), moment=True),
+    Column("Heard of", _plain("seen"), moment=True),
+    Column("Outcome", _plain("outcome")),
+    Column("What it said", _plain("text")),
+    _counted("waiting"),
+)
+
 RUNS = (
     Column("Started", _plain("started"), moment=True),
     Column("Machine", _plain("machine")),
@@ -154,6 +183,49 @@ RUNS = (
 )
 
 
+#: The ceilings of one machine.
+CEILINGS = (
+    Column("Ceiling", _plain("case_id")),
+    Column("Rate", _number("rate"), _rate),
+    Column(
+        "Interval",
+        lambda row: texts.rate_interval(
+            *(row.get(name) for name in ("rate", "unit", "rate_low", "rate_high"))
+        ),
+    ),
+    _counted("threads"),
+    Column("Backend", _plain("backend")),
+    Column("Condition", _plain("condition")),
+    Column("Measured", _plain("started"), moment=True),
+)
+
+#: The fastest of each case on each machine, with what a watt of the device's limit gives where that is known.
+HARDWARE = (
+    Column("Case", _plain("case_id")),
+    Column("Machine", _plain("machine")),
+    Column("Fastest", _pair),
+    *MEASUREMENT[3:7],
+    Column("Per watt", _number("rate_per_watt"), lambda row: _per_watt(row)),
+    _counted("threads"),
+    Column("Measured", _plain("started"), moment=True),
+)
+
+
+def _per_watt(row: Row) -> str:
+    unit = str(row.get("unit")).replace("/s", "/J") if str(row.get("unit")).endswith("/s") else ""
+    return texts.rate(row.get("rate_per_watt"), unit)
+
+
+#: What each format costs, as :func:`app.formats.table` joins it.
+FORMATS = (
+    Column("Format", _plain("format")),
+    Column("Values", _plain("fill")),
+    *(
+        Column(metric.name, _number(metric.column), metric.text)
+        for metric in (*METRICS.values(), SAVE_MEMORY)
+    ),
+)
+
 #: What :func:`app.speedups.against` finds.
 SPEEDUPS = (
     Column("Case", _plain("case_id")),
@@ -164,6 +236,72 @@ SPEEDUPS = (
     Column("Compared in", _plain("pairing")),
     Column("Median time", _number("time_ns"), _time),
 )
+
+RECEIPTS = (
+    Column("File", _plain("file")),
+    Column("State", _plain("state")),
+    Column("Run", lambda row: f"{_RUN}{row.get('run')}", link=_RUN),
+    _counted("measurements"),
+    Column("Received", _plain("received")),
+    Column("SHA-256", _plain("sha256")),
+)
+
+DOCUMENTED = (
+    Column("View", _plain("view")),
+    Column("Column", _plain("column")),
+    Column("Meaning", _plain("meaning")),
+)
+
+#: What :func:`app.events.of_machine` finds.
+EVENTS = (
+    Column("State", _plain("state")),
+    Column("Since", _plain("at"), moment=True),
+    Column("New / old", _number("ratio"), lambda row: texts.ratio(*(row.get(name) for name in _CHANGE))),
+    Column("Case", _plain("case_id")),
+    Column("Backend", _plain("backend")),
+    Column("Variant", _plain("variant")),
+    _counted("threads"),
+    Column("Recent times", _plain("recent_ns"), sparkline=True),
+    Column("Why", _plain("cause")),
+    Column("Confidence", _number("confidence"), lambda row: texts.share(row.get("confidence"))),
+)
+
+#: What :func:`app.published.findings` finds.
+CLAIMS = (
+    Column("Claim", _plain("id")),
+    Column("Verdict", _plain("verdict")),
+    Column("Backend", _plain("backend")),
+    Column("Measured", _number("estimate"), lambda row: _measured(row)),
+    Column("Interval", lambda row: _claimed(row, row.get("low"), row.get("high"))),
+    Column("Published", lambda row: _claimed(row, *(row.get("expected") or (None, None)))),
+    Column("Statement", _plain("statement")),
+    Column("In words", _plain("sentence")),
+    Column("Source", _plain("source")),
+)
+
+
+def _measured(row: Row) -> str:
+    return texts.rate(row.get("estimate"), row.get("unit"), row.get("low"), row.get("high"))
+
+
+def _claimed(row: Row, low: Any, high: Any) -> str:
+    ends = [texts.finite(end) for end in (low, high)]
+    if None in ends:
+        return texts.ABSENT
+    shown = [f"{end:,.4g}" for end in ends]
+    return f"{shown[0] if shown[0] == shown[1] else ' – '.join(shown)} {row.get('unit')}"
+
+
+#: The same, one row for all that changed at one time, as :func:`app.events.together` puts them together.
+EVENTS_TOGETHER = (
+    *EVENTS[:2],
+    Column("What", _plain("what")),
+    Column("Most", lambda row: f"{row.get('case_id')} · {row.get('backend')} · {row.get('variant')}"),
+    EVENTS[2],
+    *EVENTS[7:9],
+)
+
+VERSIONS = (Column("Version", _plain("version")), *MEASUREMENT)
 
 FACTS = (Column("Fact", _plain("fact")), Column("Value", _plain("here")))
 DIFFERENCES = (
@@ -198,3 +336,19 @@ def styled(board: Iterable[Row], columns: Sequence[Column]) -> Styler:
 def _reading(shown: dict[Any, str]) -> Callable[[Any], str]:
     """Return the formatter of a column; pandas hands it each value, NaN where there is none."""
     return lambda value: shown.get(value, texts.ABSENT)
+
+
+def csv_of(board: Sequence[Row]) -> bytes:
+    """Return rows as CSV with every column in full; text that a spreadsheet would run as a formula is quoted."""
+    names = list(dict.fromkeys(name for row in board for name in row))
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_safe(row.get(name)) for name in names] for row in board)
+    return text.getvalue().encode()
+
+
+def _safe(value: Any) -> Any:
+    if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r"):
+        return f"'{value}"
+    return value

@@ -1,6 +1,7 @@
 """Values of a row as text: the digits are those of ``data.units``, and odd values become a dash, not an error."""
 
 import math
+from datetime import UTC, datetime
 from typing import Any
 
 from data import units
@@ -11,6 +12,7 @@ __all__ = [
     "escape",
     "finite",
     "interval",
+    "moment",
     "rate",
     "rate_interval",
     "ratio",
@@ -111,6 +113,13 @@ def size(value: Any) -> str:
 def time_scale(time_ns: float) -> tuple[float, str]:
     """Return the nanoseconds of the unit that suits an axis up to ``time_ns``, and its symbol: (1e6, "ms")."""
     return next((unit for unit in _TIMES if time_ns >= unit[0]), _TIMES[-1])
+
+
+def moment(value: Any) -> str:
+    """Return a moment to the minute, in UTC: ``2026-11-24 12:31``."""
+    if not isinstance(value, datetime):
+        return ABSENT if value is None else str(value)
+    return (value.astimezone(UTC) if value.tzinfo else value).strftime("%Y-%m-%d %H:%M")
 
 
 def escape(text: Any) -> str:

@@ -31,7 +31,8 @@ _RULES = {
     "WHERE status != 'ok' AND (time_ns IS NOT NULL OR rate IS NOT NULL)",
     "newest rows that are not the newest": "SELECT count(*) FROM ("
     "SELECT series, arg_max(measurement_id, (started, run_id)) AS measurement_id FROM measurement JOIN run USING (run) "
-    "WHERE NOT measurement.withdrawn GROUP BY series) AS a "
+    "WHERE NOT measurement.withdrawn AND coalesce(run.protocol ->> 'purpose', 'series') = 'series' "
+    "GROUP BY series) AS a "
     "FULL JOIN newest AS n ON n.series = a.series AND n.measurement_id = a.measurement_id "
     "WHERE a.series IS NULL OR n.series IS NULL",
 }

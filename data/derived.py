@@ -7,11 +7,27 @@ import duckdb
 
 from data.entries import Record, Reinstatement, Withdrawal
 
-__all__ = ["add_newest", "count", "find_newest", "name_machines", "remove_runs", "withdraw"]
+__all__ = [
+    "add_newest",
+    "count",
+    "find_newest",
+    "name_machines",
+    "remove_runs",
+    "trim_samples",
+    "withdraw",
+]
 
 Cursor = duckdb.DuckDBPyConnection
 
-_NEWEST_FIRST = "PARTITION BY m.series ORDER BY r.started DESC, r.run_id DESC"
+#: Environments side by side and repetitions of older runs are no new state of a machine.
+_MAKES_HISTORY = "coalesce(r.protocol ->> 'purpose', 'series') = 'series'"
+#: The newest measurement of each series among those that fulfil a condition; wide rows are read last, and only these.
+_NEWEST = (
+    "SELECT * FROM measurement WHERE (series, run) IN (SELECT series, arg_max(run, (r.started, r.run_id)) "
+    "FROM measurement AS m JOIN run AS r USING (run) WHERE NOT m.withdrawn AND "
+    + _MAKES_HISTORY
+    + " AND {condition} GROUP BY series)"
+)
 
 
 def remove_runs(cursor: Cursor, runs: Sequence[int]) -> set[int]:
@@ -78,9 +94,8 @@ def _mark(cursor: Cursor, numbers: list[int]) -> None:
 def add_newest(cursor: Cursor, first: int) -> None:
     """Let the runs from number ``first`` on take their place among the newest rows."""
     cursor.execute(
-        "CREATE OR REPLACE TEMP TABLE candidate AS SELECT m.* FROM measurement AS m JOIN run AS r USING (run) "
-        f"WHERE m.run >= ? AND NOT m.withdrawn QUALIFY row_number() OVER ({_NEWEST_FIRST}) = 1",
-        [first],
+        f"CREATE OR REPLACE TEMP TABLE candidate AS {_NEWEST.format(condition='run >= $first')} AND run >= $first",
+        {"first": first},
     ).fetchall()
     cursor.execute(
         "DELETE FROM candidate AS c USING newest AS n, run AS a, run AS b WHERE n.series = c.series "
@@ -96,9 +111,7 @@ def find_newest(cursor: Cursor, series: set[int]) -> None:
         return
     cursor.execute("DELETE FROM newest WHERE series IN (SELECT unnest(?))", [list(series)]).fetchall()
     cursor.execute(
-        "INSERT INTO newest SELECT m.* FROM measurement AS m JOIN run AS r USING (run) "
-        "WHERE m.series IN (SELECT unnest(?)) AND NOT m.withdrawn "
-        f"QUALIFY row_number() OVER ({_NEWEST_FIRST}) = 1",
+        f"INSERT INTO newest {_NEWEST.format(condition='series IN (SELECT unnest(?))')}",
         [list(series)],
     ).fetchall()
 
@@ -113,3 +126,19 @@ def count(cursor: Cursor, first: int, others: Sequence[int] = ()) -> None:
         "WHERE r.run >= ? OR r.run IN (SELECT unnest(?::INTEGER[])) GROUP BY r.run) AS c WHERE run.run = c.run",
         [first, list(others)],
     ).fetchall()
+
+
+def trim_samples(cursor: Cursor, limit_bytes: int) -> bool:
+    """Remove the samples of older runs once those held come from a quarter more bytes of run files than allowed."""
+    held = cursor.execute(
+        "SELECT r.run, sum(e.size_bytes) OVER (ORDER BY e.received DESC, e.sha256)::BIGINT FROM run AS r "
+        "JOIN entry AS e USING (sha256) WHERE r.samples_indexed"
+    ).fetchall()
+    if max([total for _, total in held], default=0) <= limit_bytes * 1.25:
+        return False
+    runs = [run for run, total in held if total > limit_bytes]
+    cursor.execute("DELETE FROM sample WHERE run IN (SELECT unnest(?))", [runs]).fetchall()
+    cursor.execute(
+        "UPDATE run SET samples_indexed = false WHERE run IN (SELECT unnest(?))", [runs]
+    ).fetchall()
+    return True

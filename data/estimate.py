@@ -6,11 +6,14 @@ share its memory layout and its minute, and are no independent replicates (Kalib
 """
 
 import math
-from collections.abc import Iterable, Sequence
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from itertools import compress
+from itertools import chain
 from statistics import median
+
+import numpy as np
 
 from data.records import Samples
 from data.words import Verdict
@@ -20,6 +23,7 @@ __all__ = [
     "MINIMUM_CLEAN",
     "Comparison",
     "Estimate",
+    "Timings",
     "estimate",
     "judge",
     "minimum_processes",
@@ -53,6 +57,7 @@ def _order_statistic(n: int, alpha: float) -> tuple[int, float]:
     return k, (n - k) * share / (k + (n - 2 * k) * share)
 
 
+@cache
 def minimum_processes(confidence: float = 0.95) -> int:
     """Return the least number of values from which :func:`sign_interval` can be had (6 for 95 %, 7 for 97 %)."""
     n = 1
@@ -119,29 +124,84 @@ class Comparison:
     differs: bool
     needs_processes: int | None
     p_value: float = 1.0
+    #: the same ratio in cycles of a device's clock, where every sample tells its clock rate
+    cycle_ratio: float | None = None
 
 
-def _median_log(times_ns: Iterable[int]) -> float:
-    """Return the median of the logarithms; order is the same before and after taking them, so two are enough."""
-    ordered = sorted(times_ns)
-    middle = len(ordered) // 2
-    if len(ordered) % 2:
-        return math.log(max(ordered[middle], 1))
-    return (math.log(max(ordered[middle - 1], 1)) + math.log(max(ordered[middle], 1))) / 2
+class Timings:
+    """The samples of many processes as columns, so that thousands are put in order at once.
+
+    ``clean_counts`` holds the number of clean samples of each process.  Raises ``ValueError`` for a process without
+    a sample.
+    """
+
+    def __init__(self, processes: Sequence[Samples]) -> None:
+        """Take the samples of ``processes``; where none says what is clean, all of them are."""
+        self._processes = processes
+        lengths = [len(one.time_ns) for one in processes]
+        if not all(lengths):
+            raise ValueError("a process without samples has no time")
+        times_ns = chain.from_iterable([one.time_ns for one in processes])
+        clean = [bytes(one.clean) or b"\1" * len(one.time_ns) for one in processes]
+        self._lengths = np.array(lengths, np.int64)
+        self._times_ns = np.frombuffer(struct.pack(f"{sum(lengths)}q", *times_ns), np.int64)
+        self._clean = np.frombuffer(b"".join(clean), np.bool_)
+        self.clean_counts: list[int] = _sums(self._clean, self._lengths).tolist()
+
+    def log_times(self, *, filtered: bool = True) -> list[float]:
+        """Return the median of ln(ns per call) over the clean samples of each process.
+
+        With fewer than ``MINIMUM_CLEAN`` clean samples all are used; ``filtered=False`` ignores the filter.
+        """
+        times_ns, lengths = self._times_ns, self._lengths
+        if filtered:
+            enough = np.array(self.clean_counts) >= MINIMUM_CLEAN
+            used = self._clean | np.repeat(~enough, lengths)
+            times_ns, lengths = times_ns[used], _sums(used, lengths)
+        middles = _values_at(times_ns, lengths, np.column_stack([(lengths - 1) // 2, lengths // 2]))
+        return [  # order is the same before and after taking logarithms, so those of the middle are enough
+            (math.log(lower or 1) + math.log(upper or 1)) / 2 - math.log(one.batch)
+            for one, (lower, upper) in zip(self._processes, middles.tolist(), strict=True)
+        ]
+
+    def quantiles(self, groups: Sequence[int], shares: Sequence[float]) -> list[list[int]]:
+        """Return the times at ``shares`` of the ordered samples of so many processes each, clean or not, in ns."""
+        lengths = _sums(self._lengths, np.array(groups, np.int64))
+        ranks = (np.array(shares) * lengths[:, None]).astype(np.int64)
+        found: list[list[int]] = _values_at(self._times_ns, lengths, ranks).tolist()
+        return found
+
+
+def _sums(values: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return the sum of each stretch of ``values``; no stretch is empty."""
+    begins = np.cumsum(lengths) - lengths
+    return np.add.reduceat(values, begins, dtype=np.int64) if len(lengths) else lengths
+
+
+def _values_at(values: np.ndarray, lengths: np.ndarray, ranks: np.ndarray) -> np.ndarray:
+    """Return what stands at the given ranks (from 0) of each stretch of ``values`` once it is in order.
+
+    Stretches of similar length are put in order together, as rows of a matrix.
+    """
+    found = np.empty(ranks.shape, np.int64)
+    sizes = np.frexp(lengths)[1]  # so that no row is twice as long as its neighbour
+    for size in np.unique(sizes):
+        chosen = sizes == size
+        width = lengths[chosen].max()
+        matrix = np.full((np.count_nonzero(chosen), width), np.iinfo(np.int64).max)
+        inside = np.arange(width) < lengths[chosen, None]
+        matrix[inside] = values[np.repeat(chosen, lengths)]  # beyond its end, a row stays at the maximum
+        matrix.sort(axis=1)
+        found[chosen] = np.take_along_axis(matrix, ranks[chosen], axis=1)
+    return found
 
 
 def process_log_time(samples: Samples, *, filtered: bool = True) -> float:
-    """Return the median of ln(ns per call) over the clean samples of one process.
+    """Return the median of ln(ns per call) over the clean samples of one process (see :class:`Timings`).
 
-    With fewer than ``MINIMUM_CLEAN`` clean samples all are used; ``filtered=False`` ignores the filter.
     Raises ``ValueError`` if there is no sample.
     """
-    if not samples.time_ns:
-        raise ValueError("a process without samples has no time")
-    times_ns = samples.time_ns
-    if filtered and samples.clean and sum(samples.clean) >= MINIMUM_CLEAN:
-        times_ns = list(compress(times_ns, samples.clean))
-    return _median_log(times_ns) - math.log(samples.batch)
+    return Timings([samples]).log_times(filtered=filtered)[0]
 
 
 def paired_log_ratio(new: Samples, old: Samples, *, filtered: bool = True) -> float:

@@ -2,18 +2,32 @@
 
 import contextlib
 import gc
+import multiprocessing
+import os
+import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 
 from data.ingest import Arrival, take
-from data.ledger import Entry, Ledger
+from data.ledger import Entry, Ledger, open_ledger
 from data.store import Store
 
-__all__ = ["follow"]
+__all__ = ["SAMPLED_BYTES", "follow"]
 
 #: Memory for a batch is a few times its size.  Larger ones are written faster, smaller ones overlap better.
 _BATCH_BYTES = 32 << 20
 _BATCH_ENTRIES = 2000
+_TURN_S = 0.0002
+#: So many entries are one task for a reading process; with less to read than this, starting them takes longer.
+_PIECE = 4
+_WORTH_PROCESSES_BYTES = 64 << 20
+
+_Read = Callable[[Sequence[Entry], set[str]], Future[list[Arrival]]]
+
+#: The index holds the raw samples of the newest run files up to this size together; all others stay in the ledger,
+#: where those who ask find them.  This bounds the index, and the time to copy it.
+SAMPLED_BYTES = 64 << 20
 
 
 def follow(
@@ -21,56 +35,117 @@ def follow(
     ledger: Ledger,
     *,
     retry: bool = False,
+    parallel: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
     """Index what the ledger got since the last time; return how many entries were new.
 
-    With ``retry``, entries that were refused before are read again.  ``progress`` is told how many are done, and of
-    how many.  Raises StorageError where ledger or index fail; what was indexed until then stays.
+    With ``retry``, entries that were refused before are read again.  With ``parallel``, much is read by several
+    processes.  ``progress`` is told how many are done, and of how many.  Raises StorageError where ledger or index
+    fail; what was indexed until then stays.
     """
     before = store.setting("cursor")
     found, cursor = ledger.follow(before)
     new = store.unknown(found, retry=retry)
+    newest = _within(new, SAMPLED_BYTES)
+    parallel = parallel and sum(entry.size_bytes for entry in new) > _WORTH_PROCESSES_BYTES
     done = 0
-    with _no_collections():
-        for arrivals in _read_ahead(list(_batches(new)), ledger):
+    with _undisturbed(), _reading(ledger, parallel) as read:
+        for arrivals in _read_ahead(list(_batches(new)), newest, read):
             store.ingest(arrivals, ledger)
             done += len(arrivals)
             progress(done, len(new))
+    if done:
+        store.trim(SAMPLED_BYTES)
     if cursor != before:
         store.remember("cursor", cursor)
     return done
 
 
 @contextlib.contextmanager
-def _no_collections() -> Iterator[None]:
-    """Leave the search for cycles until later: reading makes millions of lists and no cycle."""
-    enabled = gc.isenabled()
+def _reading(ledger: Ledger, parallel: bool) -> Iterator[_Read]:
+    """Lend a function that begins to read entries, in a thread or in several processes."""
+    if not parallel:
+        with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
+            yield lambda entries, sampled: thread.submit(_take, ledger, entries, sampled)
+        return
+    processes = ProcessPoolExecutor(
+        mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(ledger.address,)
+    )
+    with processes:
+        yield lambda entries, sampled: processes.submit(_take_here, entries, sampled)
+
+
+#: The ledger of a reading process.
+_here: list[Ledger] = []
+
+
+def _begin(address: str) -> None:
     gc.disable()
+    _here.append(open_ledger(address))
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """End this reading process when the one that it reads for was killed."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _take_here(entries: Sequence[Entry], sampled: set[str]) -> list[Arrival]:
+    return _take(_here[0], entries, sampled)
+
+
+def _take(ledger: Ledger, entries: Sequence[Entry], sampled: set[str]) -> list[Arrival]:
+    return [take(entry, ledger, samples=entry.sha256 in sampled) for entry in entries]
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Leave the search for cycles until later: reading makes millions of lists and no cycle.
+
+    And let the two threads take turns quickly: each answer of DuckDB waits for the thread that reads.
+    """
+    enabled, interval_s = gc.isenabled(), sys.getswitchinterval()
+    gc.disable()
+    sys.setswitchinterval(_TURN_S)
     try:
         yield
     finally:
+        sys.setswitchinterval(interval_s)
         if enabled:
             gc.enable()
 
 
-def _read_ahead(batches: Sequence[Sequence[Entry]], ledger: Ledger) -> Iterator[list[Arrival]]:
-    """Read the next batch while the caller works on the last: DuckDB leaves the interpreter free meanwhile."""
-    if len(batches) == 1:
-        yield _take_all(batches[0], ledger)
-        return
-    with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as reader:
-        ahead: Future[list[Arrival]] | None = None
-        for batch in batches:
-            last, ahead = ahead, reader.submit(_take_all, batch, ledger)
-            if last:
-                yield last.result()
-        if ahead:
-            yield ahead.result()
+def _within(entries: Sequence[Entry], limit_bytes: int) -> set[str]:
+    """Return the digests of the newest entries that have so many bytes together."""
+    newest: set[str] = set()
+    for entry in reversed(entries):
+        limit_bytes -= entry.size_bytes
+        if limit_bytes < 0:
+            break
+        newest.add(entry.sha256)
+    return newest
 
 
-def _take_all(batch: Sequence[Entry], ledger: Ledger) -> list[Arrival]:
-    return [take(entry, ledger) for entry in batch]
+def _read_ahead(
+    batches: Sequence[Sequence[Entry]], sampled: set[str], read: _Read
+) -> Iterator[list[Arrival]]:
+    """Read the next batch while the caller works on the last."""
+
+    def begin(batch: Sequence[Entry]) -> list[Future[list[Arrival]]]:
+        names = {entry.sha256 for entry in batch} & sampled
+        return [read(batch[at : at + _PIECE], names) for at in range(0, len(batch), _PIECE)]
+
+    ahead: list[Future[list[Arrival]]] = []
+    for batch in batches:
+        last, ahead = ahead, begin(batch)
+        if last:
+            yield [arrival for part in last for arrival in part.result()]
+    if ahead:
+        yield [arrival for part in ahead for arrival in part.result()]
 
 
 def _batches(entries: Sequence[Entry]) -> Iterator[list[Entry]]:

@@ -144,7 +144,7 @@ class Index:
         With ``retry``, entries that were refused before are read again.
         """
         with self._turn:
-            if not self.owned or self._store is None:
+            if not self.owned or self._store is None or not self._revive():
                 return 0
             count = 0
             try:
@@ -152,8 +152,32 @@ class Index:
                 self.problem = ""
                 self.publish()
             except NotStored as error:
+                self._revive()
                 self.problem = str(error)
             return count
+
+    def _revive(self) -> bool:
+        """As the owner, open the index again where DuckDB has given it up, as it does on a full disk.
+
+        Returns whether the index is open.  Until it is, the newest copy answers.
+        """
+        with self._lock:
+            broken = self._store
+            assert broken is not None
+            if broken.path == self.database and broken.alive:
+                return True
+            try:
+                if broken.path == self.database:
+                    if self._borrowed[broken]:
+                        return False  # their questions fail at once; then it can be opened again
+                    del self._borrowed[broken]
+                    broken.close()
+                self._use(Store(self.database))
+            except (IndexOwned, StorageError) as error:
+                self.problem = str(error)
+                self._refresh(now=True)
+            assert self._store is not None
+            return self._store.path == self.database and self._store.alive
 
     def publish(self) -> None:
         """As the owner, publish a copy of the index unless the newest one is of this state."""

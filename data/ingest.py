@@ -14,9 +14,9 @@ from data import derived
 from data.entries import Record, decode
 from data.errors import FlopwatchError
 from data.ledger import RUN, Entry, Ledger
-from data.rows import Loaded, insert_runs, insert_statements
+from data.rows import Loaded, insert_runs, insert_statements, measurement_rows
 from data.rundocument import RunDocument, read_times
-from data.summary import Summary, summarise
+from data.summary import summarise
 
 __all__ = ["APPLIED", "CONFLICT", "REFUSED", "SUPERSEDED", "Arrival", "apply", "take"]
 
@@ -27,15 +27,16 @@ Cursor = duckdb.DuckDBPyConnection
 
 @dataclass
 class Arrival:
-    """An entry that was read: a run with its summaries, a statement, or what is wrong with it.
+    """An entry that was read: a run with rows for its measurements, a statement, or what is wrong with it.
 
-    ``document`` is without its measured lines, which the summaries stand for; ``sampled`` counts those with samples.
+    ``document`` is without its measured lines, which the rows stand for; ``sampled`` counts those with samples,
+    or is None if the samples shall stay in the ledger.
     """
 
     entry: Entry
     document: RunDocument | None = None
-    summaries: Sequence[Summary] = ()
-    sampled: int = 0
+    rows: Sequence[tuple[Any, ...]] = ()
+    sampled: int | None = 0
     statement: Record | None = None
     state: str = APPLIED
     message: str | None = None
@@ -54,15 +55,19 @@ class Arrival:
         return (complete, self.entry.size_bytes, self.entry.sha256)
 
 
-def take(entry: Entry, ledger: Ledger) -> Arrival:
-    """Read an entry; what cannot be used is refused with the reason, and stops nothing else."""
+def take(entry: Entry, ledger: Ledger, *, samples: bool = True) -> Arrival:
+    """Read an entry, with or without its raw samples for the index.
+
+    What cannot be used is refused with the reason, and stops nothing else.
+    """
     try:
         content = ledger.read(entry.sha256)
         if entry.kind != RUN:
             return Arrival(entry, statement=decode(content))
         document = read_times(content)
-        sampled = sum(1 for line in document.lines if line.samples)
-        return Arrival(entry, replace(document, lines=[]), summarise(document), sampled)
+        sampled = len([line for line in document.lines if line.samples]) if samples else None
+        rows = measurement_rows(document.run, summarise(document))
+        return Arrival(entry, replace(document, lines=[]), rows, sampled)
     except FlopwatchError as error:
         return Arrival(entry, state=REFUSED, message=str(error))
     except (ArithmeticError, TypeError, ValueError) as error:
@@ -77,7 +82,7 @@ def apply(cursor: Cursor, arrivals: Sequence[Arrival], ledger: Ledger) -> None:
     insert_statements(
         cursor, [(arrival.entry, arrival.statement) for arrival in statements if arrival.statement]
     )
-    loaded = [Loaded(a.entry, a.document, a.summaries, a.sampled) for a in runs if a.document]
+    loaded = [Loaded(a.entry, a.document, a.rows, a.sampled) for a in runs if a.document]
     first = insert_runs(cursor, loaded, ledger)
     _remember(cursor, arrivals)
     derived.name_machines(cursor)

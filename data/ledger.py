@@ -6,7 +6,6 @@ only append.
 
 import hashlib
 import re
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -37,6 +36,10 @@ class Ledger(Protocol):
     def name(self) -> str:
         """Where it is, for people; never with a password."""
 
+    @property
+    def address(self) -> str:
+        """What :func:`open_ledger` opens it by, password included: not for people."""
+
     def append(self, kind: str, content: bytes, received: datetime | None = None) -> Entry:
         """Store ``content`` durably and return its entry; what is held already is not stored again.
 
@@ -49,8 +52,8 @@ class Ledger(Protocol):
     def read(self, sha256: str) -> bytes:
         """Return the content of an entry; raises NotFound, or StorageError where it is damaged."""
 
-    def file(self, sha256: str) -> AbstractContextManager[Path]:
-        """Lend the content as a file that must not be changed."""
+    def path(self, sha256: str) -> Path | None:
+        """Return the file that an entry is, where it is one: it must not be changed."""
 
     def follow(self, cursor: str = "") -> tuple[list[Entry], str]:
         """Return what was appended since ``cursor``, and the next cursor; some may be returned again.

@@ -88,13 +88,16 @@ def rebuild(progress: Progress = _silent, wait_s: float = WAIT_S) -> dict[str, A
             )
         try:
             _remove(fresh)
-            with Store(fresh) as store:
-                entries = follow(store, ledger, progress=progress)
+            with Store(fresh, bulk=True) as store:
+                entries = follow(store, ledger, parallel=True, progress=progress)
                 store.checkpoint()
             _remove_log(database)
             fresh.replace(database)
         except OSError as error:
             raise StorageError.from_os(database, error) from error
+        finally:
+            with contextlib.suppress(OSError):
+                _remove(fresh)
     with Index.open() as index:
         measurements = index.query("SELECT count(*) AS held FROM measurement")[0]["held"]
     return {

@@ -22,7 +22,13 @@ class Migration:
 
 
 #: The first is schema.sql itself, which is always the newest schema; a step is added below it for each change.
-MIGRATIONS: tuple[Migration, ...] = (Migration(1, "beginning"),)
+MIGRATIONS: tuple[Migration, ...] = (
+    Migration(1, "beginning"),
+    Migration(2, "purposes and reproductions"),
+)
+
+#: Where the views begin in schema.sql: they hold nothing, and every migration makes them anew.
+_VIEWS = "-- Views:"
 
 
 def migrate(cursor: duckdb.DuckDBPyConnection, steps: tuple[Migration, ...] = MIGRATIONS) -> int:
@@ -41,7 +47,9 @@ def migrate(cursor: duckdb.DuckDBPyConnection, steps: tuple[Migration, ...] = MI
         return held
     cursor.execute("BEGIN").fetchall()
     try:
-        if held == 0:
+        if held:
+            _drop_views(cursor)
+        else:
             cursor.execute(_SCHEMA.read_text(encoding="utf-8")).fetchall()
         for step in steps:
             if step.version > held:
@@ -50,11 +58,20 @@ def migrate(cursor: duckdb.DuckDBPyConnection, steps: tuple[Migration, ...] = MI
                 cursor.execute(
                     "INSERT INTO schema_version VALUES (?, ?, now())", [step.version, step.name]
                 ).fetchall()
+        if held:
+            text = _SCHEMA.read_text(encoding="utf-8")
+            cursor.execute(text[text.index(_VIEWS) :]).fetchall()
         cursor.execute("COMMIT").fetchall()
     except BaseException:
         cursor.execute("ROLLBACK").fetchall()
         raise
     return held
+
+
+def _drop_views(cursor: duckdb.DuckDBPyConnection) -> None:
+    for (name,) in cursor.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall():
+        cursor.execute(f'DROP VIEW "{name}"').fetchall()
+    cursor.execute("DROP MACRO TABLE IF EXISTS described").fetchall()
 
 
 def require_current(cursor: duckdb.DuckDBPyConnection) -> None:
@@ -67,7 +84,9 @@ def require_current(cursor: duckdb.DuckDBPyConnection) -> None:
 
 
 def _version(cursor: duckdb.DuckDBPyConnection) -> int:
-    tables = cursor.execute("SELECT table_name FROM duckdb_tables() WHERE NOT internal").fetchall()
+    tables = cursor.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE NOT internal AND database_name = current_database()"
+    ).fetchall()
     if not tables:
         return 0
     if ("schema_version",) not in tables:

@@ -4,7 +4,19 @@ import os
 import sys
 from pathlib import Path
 
-__all__ = ["database", "home", "ledger", "numba", "outbox", "runs", "scratch", "snapshots", "tokens"]
+__all__ = [
+    "database",
+    "environments",
+    "heartbeats",
+    "home",
+    "ledger",
+    "numba",
+    "outbox",
+    "runs",
+    "scratch",
+    "snapshots",
+    "tokens",
+]
 
 _ROOT = Path(__file__).resolve().parent.parent
 
@@ -65,6 +77,11 @@ def snapshots() -> Path:
     return database().parent / "snapshots"
 
 
+def heartbeats() -> Path:
+    """Return the folder of the signs of life that this server has had."""
+    return home() / "heartbeats"
+
+
 def numba() -> Path:
     """Return the folder of compiled loops, one subfolder for each environment and set of flags."""
     return home() / "numba"
@@ -73,3 +90,8 @@ def numba() -> Path:
 def tokens() -> Path:
     """Return the private file of the tokens that this server accepts."""
     return home() / "tokens.json"
+
+
+def environments() -> Path:
+    """Return the folder of isolated environments and worktrees; each can be made again."""
+    return home() / "environments"

@@ -1,22 +1,33 @@
 """Questions that several pages and commands ask, each with a name.  All answer with dicts, one a row."""
 
 # ruff: noqa: S608 - what is put into the SQL is a constant of this module
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from data.errors import NotFound
+import msgspec
+
+from data.errors import FlopwatchError, NotFound
 from data.index import Index
+from data.records import Run
+from data.regressions import Decided, History, State
 from data.rundocument import read
 
 __all__ = [
     "absent",
+    "decided",
     "environment",
+    "first_line",
+    "histories",
     "history",
+    "last_ok",
     "latest",
     "machines",
     "measurement",
     "measurements",
     "notes",
     "problems",
+    "reproduced",
+    "reproductions",
     "resolve_run",
     "run",
     "run_file",
@@ -26,6 +37,7 @@ __all__ = [
 
 Row = dict[str, Any]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _READING_ORDER = "kernel, case_id, threads, variant, condition, backend, device"
 
 
@@ -99,6 +111,71 @@ def history(index: Index, series_id: str) -> list[Row]:
     return index.query("FROM board WHERE series_id = ? ORDER BY started, run_id", [series_id])
 
 
+_SERIES_OVER_TIME = """
+SELECT series_id, machine_id, machine, any_value(kernel) AS kernel, any_value(case_id) AS case_id,
+    any_value(variant) AS variant, any_value(condition) AS condition, any_value(backend) AS backend,
+    any_value(device) AS device, any_value(threads) AS threads, list(run_id ORDER BY started, run_id) AS run_ids,
+    list(epoch_us(started) ORDER BY started, run_id) AS started_us, list(time_ns ORDER BY started, run_id) AS time_ns,
+    list(low_ns ORDER BY started, run_id) AS low_ns, list(high_ns ORDER BY started, run_id) AS high_ns
+FROM {view} WHERE status = 'ok' AND time_ns > 0 AND machine_id = coalesce($machine_id, machine_id)
+GROUP BY series_id, machine_id, machine ORDER BY series_id
+"""
+_CELL = ("kernel", "case_id", "variant", "condition", "backend", "device", "threads")
+
+
+def histories(index: Index, machine_id: str | None = None) -> list[History]:
+    """Every series over time with its noise floor, ceilings included: what :mod:`data.regressions` looks at."""
+    floors = {
+        row["series_id"]: row["noise_floor"]
+        for row in index.query("SELECT series_id, noise_floor FROM noise_floors")
+    }
+    return [
+        History(
+            row["series_id"],
+            row["machine_id"],
+            row["machine"],
+            {("case" if name == "case_id" else name): row[name] for name in _CELL},
+            row["run_ids"],
+            [_EPOCH + timedelta(microseconds=started) for started in row["started_us"]],
+            row["time_ns"],
+            row["low_ns"],
+            row["high_ns"],
+            floors.get(row["series_id"]),
+            view == "ceilings",
+        )
+        for view in ("board", "ceilings")
+        for row in index.query(_SERIES_OVER_TIME.format(view=view), {"machine_id": machine_id})
+    ]
+
+
+def decided(index: Index) -> list[Decided]:
+    """What was decided about changes; a decision in words that are not of :class:`State` counts for nothing."""
+    rows = index.query('SELECT series_id, kind, decision, change_at, "at" FROM decisions ORDER BY "at"')
+    words = {state.value for state in State}
+    return [
+        Decided(row["series_id"], row["change_at"], State(word), row["at"])
+        for row in rows
+        if (word := "accepted" if row["kind"] == "acceptance" else row["decision"]) in words
+    ]
+
+
+def first_line(index: Index, run_id: str) -> Run | None:
+    """The first line of a run's file: machine, environment and code as they were then; None where it cannot be read."""
+    try:
+        line = run_file(index, run_id).partition(b"\n")[0]
+        return msgspec.json.decode(line, type=Run)
+    except (FlopwatchError, msgspec.MsgspecError):
+        return None
+
+
+def last_ok(index: Index) -> dict[str, datetime]:
+    """When each series was ok last."""
+    rows = index.query(
+        "SELECT series_id, max(started) AS started FROM board WHERE status = 'ok' GROUP BY series_id"
+    )
+    return {row["series_id"]: row["started"] for row in rows}
+
+
 def machines(index: Index) -> list[Row]:
     """The machines, the one that ran last first."""
     return index.query("FROM machines ORDER BY last_seen DESC, machine_id")
@@ -107,6 +184,20 @@ def machines(index: Index) -> list[Row]:
 def environment(index: Index, environment_id: str) -> Row:
     """One environment; raises NotFound."""
     return _one(index, "FROM environments WHERE environment_id = ?", environment_id, "environment")
+
+
+def reproduced(index: Index) -> list[Row]:
+    """How many results were measured again and came out again: all machines first (``machine_id`` None), then each."""
+    return index.query("FROM reproduced ORDER BY machine_id IS NOT NULL, machine")
+
+
+def reproductions(index: Index, run_id: str) -> list[Row]:
+    """Every attempt to measure a run again, or that the run itself was, the newest first."""
+    return index.query(
+        "FROM reproductions WHERE original_run_id = $run_id OR run_id = $run_id "
+        "ORDER BY started DESC, case_id, threads, variant, condition, backend, device",
+        {"run_id": run_id},
+    )
 
 
 def notes(index: Index, run_id: str) -> list[Row]:

@@ -3,7 +3,9 @@
 # ruff: noqa: S608 - names of tables and columns are constants of this module
 import contextlib
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import fields
+from operator import attrgetter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
@@ -19,48 +21,16 @@ from data.records import Run
 from data.rundocument import KINDS, RunDocument
 from data.summary import Key, Summary
 
-__all__ = ["insert_runs", "insert_statements", "measurement_id", "series_id"]
+__all__ = ["insert_runs", "insert_statements", "measurement_id", "measurement_rows", "series_id"]
 
 Cursor = duckdb.DuckDBPyConnection
 
+_CELL = ("kernel", "case_id", "variant", "condition", "backend", "device", "threads")
 #: Columns of the table measurement that are fields of a summary under the same name.
-_FIELDS = (
-    *(
-        "is_ceiling",
-        "status",
-        "reason",
-        "install",
-        "time_ns",
-        "low_ns",
-        "high_ns",
-        "best_ns",
-        "p10_ns",
-        "p90_ns",
-    ),
-    *(
-        "processes",
-        "samples",
-        "clean_share",
-        "noise_floor",
-        "rate",
-        "rate_low",
-        "rate_high",
-        "unit",
-        "share_of_ceiling",
-    ),
-    *(
-        "ceiling_case",
-        "ceiling_rate",
-        "ceiling_unit",
-        "max_absolute_error",
-        "max_relative_error",
-        "tolerance",
-    ),
-    *("first_call_ns", "flags", "flop", "bytes", "elements", "tokens", "footprint_bytes", "store", "bound"),
-)
+_FIELDS = tuple(field.name for field in fields(Summary) if field.name not in (*_CELL, "case", "attributes"))
+_fields_of = attrgetter(*_FIELDS)
 #: Longer lines must be announced to DuckDB's JSON reader.
 _USUAL_LINE = 16 << 20
-_CELL = ("kernel", "case_id", "variant", "condition", "backend", "device", "threads")
 
 _SAMPLE_COLUMNS = {
     "kind": "VARCHAR",
@@ -80,12 +50,15 @@ _SAMPLE_COLUMNS = {
 
 
 class Loaded(NamedTuple):
-    """A run to insert: its entry, the file without measured lines, their summaries, how many lines have samples."""
+    """A run to insert: its entry, the file without measured lines, their rows (see :func:`measurement_rows`).
+
+    ``sampled`` is how many lines have samples, or None if those stay in the ledger.
+    """
 
     entry: Entry
     document: RunDocument
-    summaries: Sequence[Summary]
-    sampled: int
+    rows: Sequence[tuple[Any, ...]]
+    sampled: int | None
 
 
 Numbered = tuple[int, Loaded]
@@ -140,7 +113,7 @@ def insert_runs(cursor: Cursor, loaded: Sequence[Loaded], ledger: Ledger) -> int
     if not numbered:
         return first
     _insert_descriptions(cursor, [one.document.run for one in loaded])
-    _append(cursor, "run", [_run_row(number, one.entry, one.document) for number, one in numbered])
+    _append(cursor, "run", [_run_row(number, one) for number, one in numbered])
     _append(
         cursor, "process", [row for number, one in numbered for row in _process_rows(number, one.document)]
     )
@@ -183,15 +156,16 @@ def _environment_row(run: Run) -> tuple[Any, ...]:
     )
 
 
-def _run_row(number: int, entry: Entry, document: RunDocument) -> tuple[Any, ...]:
+def _run_row(number: int, loaded: Loaded) -> tuple[Any, ...]:
+    document = loaded.document
     run, end = document.run, document.end
     version, commit = run.flopwatch.get("version"), run.flopwatch.get("commit")
     return (
-        *(number, run.id, entry.sha256, run.started, end.ended if end else None, document.interrupted),
+        *(number, run.id, loaded.entry.sha256, run.started, end.ended if end else None, document.interrupted),
         *(run.machine.id, run.environment.id, run.profile, run.effort, run.seed, run.command),
         *(_json(run.labels), _json(run.protocol), _json(run.flopwatch)),
         *(None if version is None else str(version), None if commit is None else str(commit)),
-        *(0, 0, 0, False, True),
+        *(0, 0, 0, False, loaded.sampled is not None),
     )
 
 
@@ -214,7 +188,7 @@ def _insert_measurements(cursor: Cursor, numbered: Sequence[Numbered]) -> None:
         f"SELECT run, series_id, machine_id, {', '.join(_CELL)}, measurement_id, {', '.join(_FIELDS)}, attributes "
         "FROM measurement CROSS JOIN series LIMIT 0"
     ).fetchall()
-    _append(cursor, "staged", [row for number, one in numbered for row in _staged(number, one)])
+    _append(cursor, "staged", [(number, *row) for number, one in numbered for row in one.rows])
     cursor.execute(
         "INSERT INTO series SELECT (SELECT coalesce(max(series), 0) FROM series) + row_number() OVER (), * FROM ("
         "SELECT series_id, min(machine_id), min(kernel), min(case_id), min(variant), min(condition), min(backend), "
@@ -229,25 +203,31 @@ def _insert_measurements(cursor: Cursor, numbered: Sequence[Numbered]) -> None:
     ).fetchall()
 
 
-def _staged(number: int, loaded: Loaded) -> Iterator[tuple[Any, ...]]:
-    run_id, machine_id = loaded.document.run.id, loaded.document.run.machine.id
-    for row in loaded.summaries:
-        key = row.key
-        yield (
-            *(number, series_id(machine_id, key), machine_id, row.kernel, *key, measurement_id(run_id, key)),
-            *[getattr(row, name) for name in _FIELDS],
-            _json(row.attributes),
+def measurement_rows(run: Run, summaries: Iterable[Summary]) -> list[tuple[Any, ...]]:
+    """Return what a run measured as rows of plain values, without the number that the index gives the run."""
+    rows = []
+    for one in summaries:
+        key = one.key
+        names = (
+            series_id(run.machine.id, key),
+            run.machine.id,
+            one.kernel,
+            *key,
+            measurement_id(run.id, key),
         )
+        rows.append((*names, *_fields_of(one), _json(one.attributes)))
+    return rows
 
 
 def _insert_samples(cursor: Cursor, numbered: Sequence[Numbered], ledger: Ledger) -> None:
     """Insert the raw samples straight from the run files, and check that none was missed."""
-    expected = sum(one.sampled for _, one in numbered)
-    if not expected:
+    sampled = [(number, one) for number, one in numbered if one.sampled]
+    if not sampled:
         return
+    expected = sum(one.sampled or 0 for _, one in sampled)
     columns = ", ".join(f"'{name}': '{kind}'" for name, kind in _SAMPLE_COLUMNS.items())
     with contextlib.ExitStack() as stack:
-        files = [(str(_file(stack, one, ledger)), number) for number, one in numbered]
+        files = [(str(_file(stack, one, ledger)), number) for number, one in sampled]
         cursor.execute("CREATE OR REPLACE TEMP TABLE file (filename VARCHAR, run INTEGER)").fetchall()
         _append(cursor, "file", files)
         inserted: int = cursor.execute(
@@ -260,7 +240,7 @@ def _insert_samples(cursor: Cursor, numbered: Sequence[Numbered], ledger: Ledger
             "AND t.variant = j.variant AND t.condition = j.condition AND t.backend = j.backend "
             "AND t.device = j.device AND t.threads = j.threads JOIN series AS s ON s.series_id = t.series_id "
             "WHERE j.kind IN ('measurement', 'ceiling') AND j.samples IS NOT NULL",
-            [[name for name, _ in files], max(_longest_line(one.document.content) for _, one in numbered)],
+            [[name for name, _ in files], max(_longest_line(one.document.content) for _, one in sampled)],
         ).fetchall()[0][0]
     if inserted != expected:
         raise BadInput(
@@ -276,11 +256,15 @@ def _longest_line(content: bytes) -> int:
 
 
 def _file(stack: contextlib.ExitStack, loaded: Loaded, ledger: Ledger) -> Path:
-    """Return the run file, or a copy without the lines of kinds that are unknown here."""
-    if not loaded.document.unknown:
-        return stack.enter_context(ledger.file(loaded.entry.sha256))
+    """Return a file of the lines of kinds that are known here: the ledger's own where it is one and has no others."""
+    path = ledger.path(loaded.entry.sha256)
+    if path and not loaded.document.unknown:
+        return path
     places.scratch().mkdir(parents=True, exist_ok=True)
     copy = Path(stack.enter_context(TemporaryDirectory(dir=places.scratch()))) / "known.jsonl"
-    lines = loaded.document.content.split(b"\n")[:-1]
-    copy.write_bytes(b"".join(line + b"\n" for line in lines if msgspec.json.decode(line)["kind"] in KINDS))
+    content = loaded.document.content
+    if loaded.document.unknown:
+        lines = content.split(b"\n")[:-1]
+        content = b"".join(line + b"\n" for line in lines if msgspec.json.decode(line)["kind"] in KINDS)
+    copy.write_bytes(content)
     return copy

@@ -7,7 +7,7 @@ notes, then ``end``.  Without the end it is interrupted.  docs/run-file.md descr
 import gzip
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -52,7 +52,7 @@ Key = tuple[str, str, str, str, str, int]
 Measured = TypeVar("Measured", Measurement, Ceiling)
 
 _GZIP = b"\x1f\x8b"
-_decode_line: Callable[[bytes], Line] = msgspec.json.Decoder(Line).decode
+_line: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 _decode_run: Callable[[bytes], Run] = msgspec.json.Decoder(Run).decode
 
 
@@ -128,9 +128,9 @@ class _LightCeiling(Ceiling, tag_field="kind", tag="ceiling", kw_only=True):
     samples: _Times | None = None  # type: ignore[assignment]
 
 
-_decode_light: Callable[[bytes], Line] = msgspec.json.Decoder(
+_light: msgspec.json.Decoder[Line] = msgspec.json.Decoder(
     Run | Process | _LightMeasurement | _LightCeiling | Skipped | Note | End
-).decode
+)
 
 
 def read_times(content: bytes) -> RunDocument:
@@ -138,8 +138,7 @@ def read_times(content: bytes) -> RunDocument:
 
     This is about twice as fast.  Where a call was measured against itself, the covariates are there, too.
     """
-    light = b'"twin"' not in content
-    return _Reader(decode=_decode_light if light else _decode_line).read(content)
+    return _Reader(decoder=_line if b'"twin"' in content else _light).read(content)
 
 
 def read(source: Path | bytes, limit_bytes: int = LIMIT_BYTES) -> RunDocument:
@@ -193,9 +192,9 @@ def _gunzip(content: bytes, limit_bytes: int, source: str) -> bytes:
 class _Reader:
     """Turns bytes into a document, or refuses them with line and field."""
 
-    def __init__(self, source: str = "", decode: Callable[[bytes], Line] = _decode_line) -> None:
+    def __init__(self, source: str = "", decoder: msgspec.json.Decoder[Line] = _line) -> None:
         self._source = source
-        self._decode_line = decode
+        self._decoder = decoder
         self._number = 0
         self._cells: dict[Key, tuple[bool, str, str, set[int | None]]] = {}
 
@@ -205,24 +204,39 @@ class _Reader:
         whole, torn = _split(content)
         if not whole:
             raise self._error("there is no whole line in it" if torn else "the file is empty")
-        pieces = whole.split(b"\n")[:-1]
         self._number = 1
-        document = RunDocument(self._first(pieces[0]), whole)
+        first, total = whole.index(b"\n"), whole.count(b"\n")
+        document = RunDocument(self._first(whole[:first]), whole)
         processes: set[int] = set()
-        for self._number, piece in enumerate(pieces[1:], 2):
-            record = self._decode(piece)
-            if isinstance(record, End) and self._number < len(pieces):
+        for record in self._records(whole, first + 1):
+            if isinstance(record, End) and self._number < total:
                 self._number += 1
                 raise self._error("nothing may follow the end")
-            self._take(document, record, processes, piece)
+            self._take(document, record, processes)
         return document
+
+    def _records(self, whole: bytes, begin: int) -> Iterator[Line | None]:
+        """Decode the lines from ``begin`` on: all at once, and where that fails one by one to tell which is wrong."""
+        try:
+            records = self._decoder.decode_lines(memoryview(whole)[begin:])
+        except (msgspec.MsgspecError, RecursionError):
+            records = []
+        if len(records) == whole.count(b"\n", begin):  # else a line holds no value, or a value several lines
+            for record in records:
+                self._number += 1
+                yield record
+        else:
+            for piece in whole[begin:].split(b"\n")[:-1]:
+                self._number += 1
+                yield self._decode(piece)
 
     def _error(self, message: str, field: str | None = None) -> RunFileError:
         return RunFileError(message, self._number or None, field, self._source)
 
     def _require_text(self, content: bytes) -> None:
         try:
-            content.decode()
+            if not content.isascii():
+                content.decode()
         except UnicodeDecodeError as error:
             self._number = content.count(b"\n", 0, error.start) + 1
             raise self._error("is not UTF-8 text, so this is no run file") from None
@@ -254,7 +268,7 @@ class _Reader:
     def _decode(self, piece: bytes) -> Line | None:
         """Return the record of a line, or None for a kind that this version does not know."""
         try:
-            return self._decode_line(piece)
+            return self._decoder.decode(piece)
         except (msgspec.MsgspecError, RecursionError) as error:
             if isinstance(error, msgspec.ValidationError) and self._head(piece).kind not in KINDS:
                 self._require_object(piece)
@@ -285,7 +299,7 @@ class _Reader:
         except ValueError as error:
             raise self._error(f"{text!r} is no moment in time ({error})", field) from None
 
-    def _take(self, document: RunDocument, record: Line | None, processes: set[int], piece: bytes) -> None:
+    def _take(self, document: RunDocument, record: Line | None, processes: set[int]) -> None:
         match record:
             case Measurement() | Ceiling():
                 self._require_consistent(record)
@@ -302,7 +316,7 @@ class _Reader:
                 self._require_moment(record.at, "at")
                 document.notes.append(record)
             case End():
-                self._require_whole(document.content[: -len(piece) - 1], record)
+                self._require_whole(document.content, record)
                 document.end = record
             case Run():
                 raise self._error("a second line of kind run; each file holds one run", "kind")
@@ -331,21 +345,27 @@ class _Reader:
         held[3].add(line.process)
 
     def _require_equal_lengths(self, samples: Samples, field: str) -> None:
-        wanted = len(samples.time_ns)
-        columns = (samples.round, samples.clean, samples.cpu_ns, samples.switches, samples.probe_ns)
-        if {len(column) for column in columns} <= {0, wanted}:
+        fitting = (0, len(samples.time_ns))
+        if (
+            len(samples.round) in fitting
+            and len(samples.clean) in fitting
+            and len(samples.cpu_ns) in fitting
+            and len(samples.switches) in fitting
+            and len(samples.probe_ns) in fitting
+        ):
             return
         for name in ("round", "clean", "cpu_ns", "switches", "probe_ns"):
             held = len(getattr(samples, name))
-            if held not in (0, wanted):
-                raise self._error(f"holds {held} values for {wanted} times", f"{field}.{name}")
+            if held not in fitting:
+                raise self._error(f"holds {held} values for {fitting[1]} times", f"{field}.{name}")
 
-    def _require_whole(self, before: bytes, end: End) -> None:
+    def _require_whole(self, content: bytes, end: End) -> None:
         self._require_moment(end.ended, "ended")
         if end.lines != self._number - 1:
             raise self._error(
                 f"promises {end.lines} lines before it and there are {self._number - 1}", "lines"
             )
+        before = memoryview(content)[: content.rindex(b"\n", 0, -1) + 1]
         if end.sha256 != hashlib.sha256(before).hexdigest():
             raise self._error(
                 "the lines before it are not those that were written (SHA-256 differs)", "sha256"

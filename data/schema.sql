@@ -221,7 +221,7 @@ COMMENT ON COLUMN schema_version.applied IS 'When it was applied.';
 CREATE MACRO described(source) AS TABLE
 SELECT
     m.measurement_id, r.run_id, r.started, r.machine_id, coalesce(k.given_name, k.name) AS machine, r.environment_id,
-    r.profile, r.effort, r.flopwatch_commit, s.series_id, s.kernel, s.case_id, s.variant, s.condition, s.backend,
+    r.profile, r.effort, coalesce(r.protocol ->> 'purpose', 'series') AS purpose, r.flopwatch_commit, s.series_id, s.kernel, s.case_id, s.variant, s.condition, s.backend,
     s.device, s.threads, m.status, m.reason, m.install, m.time_ns, m.low_ns, m.high_ns, m.best_ns, m.p10_ns, m.p90_ns,
     m.processes, m.samples, m.clean_share, m.noise_floor, m.rate, m.rate_low, m.rate_high, m.unit, m.share_of_ceiling,
     m.ceiling_case, m.ceiling_rate, m.ceiling_unit, m.max_absolute_error, m.max_relative_error, m.tolerance,
@@ -242,11 +242,12 @@ COMMENT ON COLUMN board.machine IS 'Name of the machine.';
 COMMENT ON COLUMN board.environment_id IS 'Environment it ran in.';
 COMMENT ON COLUMN board.profile IS 'Which cases the run was asked for.';
 COMMENT ON COLUMN board.effort IS 'How many processes the run was asked for.';
+COMMENT ON COLUMN board.purpose IS 'Why it was measured: series (a run of the installed environment), matrix or bisect (environments side by side), reproduction (of an older run). Only series makes history.';
 COMMENT ON COLUMN board.flopwatch_commit IS 'Commit of flopwatch that measured.';
 
 CREATE VIEW latest AS
 SELECT * EXCLUDE (is_ceiling, withdrawn) FROM described('newest') WHERE NOT is_ceiling;
-COMMENT ON VIEW latest IS 'The newest row of each series, without ceilings and withdrawn results.';
+COMMENT ON VIEW latest IS 'The newest row of each series whose purpose is series, without ceilings and withdrawn results.';
 
 CREATE VIEW noise_floors AS
 SELECT series_id, arg_max(noise_floor, started) AS noise_floor, max(started) AS measured, count(*)::INTEGER AS runs
@@ -275,6 +276,8 @@ CREATE VIEW runs AS
 SELECT
     r.run_id, r.started, r.ended, r.machine_id, coalesce(k.given_name, k.name) AS machine, r.environment_id,
     r.profile, r.effort, CASE WHEN r.interrupted THEN 'interrupted' ELSE 'complete' END AS status,
+    coalesce(r.protocol ->> 'purpose', 'series') AS purpose, r.protocol ->> '$.matrix.id' AS matrix_id,
+    r.protocol ->> '$.matrix.environment' AS matrix_environment, r.protocol ->> '$.reproduces.run' AS reproduces,
     r.measurements, r.ok, r.not_ok, r.labels, r.command, r.flopwatch_version, r.flopwatch_commit, r.sha256,
     e.received
 FROM run AS r
@@ -284,6 +287,9 @@ WHERE NOT r.withdrawn;
 COMMENT ON VIEW runs IS 'One row a run that was not withdrawn.';
 COMMENT ON COLUMN runs.machine IS 'Name of the machine.';
 COMMENT ON COLUMN runs.status IS 'complete or interrupted.';
+COMMENT ON COLUMN runs.matrix_id IS 'Matrix or step of a bisection that it is one environment of: runs with the same id were measured side by side.';
+COMMENT ON COLUMN runs.matrix_environment IS 'What its environment is called there.';
+COMMENT ON COLUMN runs.reproduces IS 'Run that it repeats.';
 COMMENT ON COLUMN runs.received IS 'When the ledger first had it.';
 
 CREATE VIEW machines AS
@@ -379,3 +385,61 @@ COMMENT ON COLUMN decisions.decision IS 'What was decided; NULL for an acceptanc
 COMMENT ON COLUMN decisions.change_at IS 'When the change happened.';
 COMMENT ON COLUMN decisions.reason IS 'Why.';
 COMMENT ON COLUMN decisions.attributes IS 'Figures that belong to it.';
+
+CREATE VIEW reproductions AS
+SELECT
+    x.original_run_id, x.run_id, x.started, x.machine_id, x.machine, x.comparability, x.differences,
+    x.result.case AS case_id, x.result.variant AS variant, x.result.condition AS condition, x.result.backend AS backend,
+    x.result.device AS device, x.result.threads AS threads, x.result.verdict AS verdict, x.result.ratio AS ratio,
+    x.result.low AS low, x.result.high AS high, x.result.predicted AS predicted, x.result.inside AS inside,
+    x.result.reason AS reason
+FROM (
+    SELECT
+        n.attributes ->> 'original' AS original_run_id, r.run_id, r.started, r.machine_id,
+        coalesce(k.given_name, k.name) AS machine, n.attributes ->> 'comparability' AS comparability,
+        n.attributes -> 'differences' AS differences,
+        unnest(from_json(n.attributes -> 'results', '[{"case": "VARCHAR", "variant": "VARCHAR", "condition": "VARCHAR",
+            "backend": "VARCHAR", "device": "VARCHAR", "threads": "INTEGER", "verdict": "VARCHAR", "ratio": "DOUBLE",
+            "low": "DOUBLE", "high": "DOUBLE", "predicted": "DOUBLE", "inside": "BOOLEAN", "reason": "VARCHAR"}]')) AS result
+    FROM note AS n
+    JOIN run AS r USING (run)
+    JOIN machine AS k ON k.machine_id = r.machine_id
+    WHERE n.topic = 'reproduction' AND NOT r.withdrawn
+) AS x;
+COMMENT ON VIEW reproductions IS 'One row for each attempt to measure a result again, with its verdict.';
+COMMENT ON COLUMN reproductions.original_run_id IS 'Run that was repeated.';
+COMMENT ON COLUMN reproductions.run_id IS 'Run that repeated it.';
+COMMENT ON COLUMN reproductions.started IS 'When the repetition began.';
+COMMENT ON COLUMN reproductions.machine_id IS 'Machine that repeated it.';
+COMMENT ON COLUMN reproductions.machine IS 'Its name.';
+COMMENT ON COLUMN reproductions.comparability IS 'same, with caveats, or no.';
+COMMENT ON COLUMN reproductions.differences IS 'What differs between the two runs: what, before, now, and whether it forbids a verdict.';
+COMMENT ON COLUMN reproductions.verdict IS 'reproduced, not reproduced or not comparable.';
+COMMENT ON COLUMN reproductions.ratio IS 'New time over original time.';
+COMMENT ON COLUMN reproductions.low IS 'Lower end of its confidence interval.';
+COMMENT ON COLUMN reproductions.high IS 'Upper end of its confidence interval.';
+COMMENT ON COLUMN reproductions.predicted IS 'Share by which the new time was to be expected to lie off at most.';
+COMMENT ON COLUMN reproductions.inside IS 'Whether it lies within that.';
+COMMENT ON COLUMN reproductions.reason IS 'Why there is no better verdict.';
+
+CREATE VIEW reproduced AS
+SELECT
+    b.machine_id, any_value(b.machine) AS machine, count(*)::INTEGER AS results, count(a.verdict)::INTEGER AS measured_again,
+    count(*) FILTER (a.verdict = 'reproduced')::INTEGER AS reproduced,
+    count(*) FILTER (a.verdict = 'reproduced') / count(*) AS share
+FROM (FROM board WHERE purpose = 'series' AND status = 'ok') AS b
+LEFT JOIN (
+    SELECT original_run_id, case_id, variant, condition, backend, device, threads, arg_max(verdict, started) AS verdict
+    FROM reproductions WHERE verdict != 'not comparable' GROUP BY ALL
+) AS a
+    ON a.original_run_id = b.run_id AND a.case_id = b.case_id AND a.variant = b.variant AND a.condition = b.condition
+    AND a.backend = b.backend AND a.device = b.device AND a.threads = b.threads
+GROUP BY GROUPING SETS ((b.machine_id), ())
+HAVING count(*) > 0;
+COMMENT ON VIEW reproduced IS 'How many results were measured again and came out again: one row a machine, and one of all with machine_id NULL.';
+COMMENT ON COLUMN reproduced.machine_id IS 'Machine of the results; NULL for all machines.';
+COMMENT ON COLUMN reproduced.machine IS 'Its name.';
+COMMENT ON COLUMN reproduced.results IS 'Results that are ok, of runs that are no repetition and no matrix.';
+COMMENT ON COLUMN reproduced.measured_again IS 'Those that were measured again in a way that can be compared.';
+COMMENT ON COLUMN reproduced.reproduced IS 'Those whose newest repetition came out again.';
+COMMENT ON COLUMN reproduced.share IS 'The reproduced ones among all results, 0 to 1.';

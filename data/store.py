@@ -1,6 +1,7 @@
 """The index in DuckDB: one connection, a cursor for each unit of work, one transaction for each batch of entries."""
 
 import contextlib
+import os
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,7 @@ from typing import Any, Self
 
 import duckdb
 
+from data.derived import trim_samples
 from data.errors import BadInput, IndexOwned, SchemaError, StorageError
 from data.ingest import REFUSED, Arrival, apply
 from data.ledger import Entry, Ledger
@@ -27,15 +29,18 @@ _MOMENT = "TIMESTAMP WITH TIME ZONE"
 class Store:
     """One index file.  Any thread may use it; writers take turns."""
 
-    def __init__(self, path: Path, *, read_only: bool = False) -> None:
+    def __init__(self, path: Path, *, read_only: bool = False, bulk: bool = False) -> None:
         """Open the file, made and migrated if need be.
+
+        With ``bulk``, only :meth:`checkpoint` makes anything durable: for a file that is made anew and that nobody
+        reads until it is whole.
 
         Raises IndexOwned if another process holds it, SchemaError where this version cannot use it, StorageError
         where the file system refuses.
         """
-        self.path, self.read_only = path, read_only
+        self.path, self.read_only, self._bulk = path, read_only, bulk
         self._writing = threading.RLock()
-        self._connection = _connect(path, read_only)
+        self._connection = _connect_bulk(path) if bulk else _connect(path, read_only)
         try:
             with self.cursor() as cursor:
                 require_current(cursor) if read_only else migrate(cursor)
@@ -51,6 +56,8 @@ class Store:
         """Lend a cursor for one unit of work; fetch what you execute to the end."""
         cursor = self._connection.cursor()
         try:
+            if self._bulk:
+                cursor.execute("USE bulk").fetchall()
             yield cursor
         finally:
             cursor.close()
@@ -135,6 +142,22 @@ class Store:
         held = {sha256 for (sha256,) in rows}
         return [entry for entry in entries if entry.sha256 not in held]
 
+    def trim(self, limit_bytes: int) -> None:
+        """Leave the samples of older runs to the ledger, where those held come from more bytes of run files."""
+        with self.transaction() as cursor:
+            if trim_samples(cursor, limit_bytes):
+                _set(cursor, "generation", str(time.time_ns()))
+
+    @property
+    def alive(self) -> bool:
+        """Whether the file can still be asked: DuckDB gives up what it could not write to, until it is opened again."""
+        try:
+            with self.cursor() as cursor:
+                cursor.execute("SELECT 1").fetchall()
+        except duckdb.Error:
+            return False
+        return True
+
     def setting(self, name: str) -> str:
         """Return a remembered value, or an empty string."""
         with self.cursor() as cursor:
@@ -193,11 +216,33 @@ def _aware(row: tuple[Any, ...], positions: Sequence[int]) -> tuple[Any, ...]:
     return tuple(values)
 
 
-def _connect(path: Path, read_only: bool) -> duckdb.DuckDBPyConnection:
+def _connect_bulk(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open a file without a write-ahead log; one processor is left to whoever reads the ledger meanwhile."""
+    connection = _connect(
+        Path(":memory:"),
+        False,
+        threads=max(1, (os.cpu_count() or 1) - 1),
+        checkpoint_threshold="256MB",
+        auto_checkpoint_skip_wal_threshold=1 << 28,
+        temp_directory=f"{path}.tmp",
+    )
+    name = str(path).replace("'", "''")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection.execute(f"ATTACH '{name}' AS bulk (RECOVERY_MODE NO_WAL_WRITES)").fetchall()
+    except OSError as error:
+        raise StorageError.from_os(path, error) from error
+    except duckdb.Error as error:
+        connection.close()
+        raise _in_words(path, error) from error
+    return connection
+
+
+def _connect(path: Path, read_only: bool, **settings: int | str) -> duckdb.DuckDBPyConnection:
     try:
         if not read_only:
             path.parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(str(path), read_only=read_only, config=_CONFIG)
+        connection = duckdb.connect(str(path), read_only=read_only, config=_CONFIG | settings)
         connection.execute("SET GLOBAL TimeZone = 'UTC'").fetchall()
         return connection
     except OSError as error:

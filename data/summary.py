@@ -1,23 +1,22 @@
 """From the lines of a run to one row a measurement: time, interval, rate, share of the ceiling, status."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import chain, islice
 from statistics import median
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from data.estimate import MINIMUM_CLEAN, Estimate, estimate, noise_floor, process_log_time
-from data.records import Ceiling, Cell, Measurement, Run, Samples, Skipped, Work
+from data.ceilings import hold_against_ceiling
+from data.estimate import MINIMUM_CLEAN, Timings, estimate, noise_floor
+from data.physics import batch_contradicts, below_empty_call, empty_call_ns
+from data.records import Ceiling, Cell, Error, Measurement, Process, Run, Samples, Skipped, Work
 from data.words import Status
 
-__all__ = ["IMPOSSIBLE_FACTOR", "UNITS", "Document", "Key", "Summary", "merge", "summarise", "work_per_unit"]
+__all__ = ["UNITS", "Document", "Key", "Summary", "merge", "summarise", "work_per_unit"]
 
 Key = tuple[str, str, str, str, str, int]
 Measured = Measurement | Ceiling
-
-#: A rate above this factor of the ceiling cannot be true: one of the two is mismeasured.
-IMPOSSIBLE_FACTOR = 1.1
 
 #: unit → (field of the work, how much of it makes one unit per ns into one unit per s)
 UNITS: dict[str, tuple[str, float]] = {
@@ -30,13 +29,8 @@ UNITS: dict[str, tuple[str, float]] = {
 #: No computer reaches this: a rate above it is impossible also where no ceiling stands beside it, or is a ceiling.
 _BEYOND_ALL = {"GFLOP/s": 1e9, "GB/s": 1e7}
 
-#: bound of a case → (kernel of the ceilings it is held against, field of the work)
-_BOUNDS: dict[str, tuple[str, str]] = {
-    "flop": ("fma", "flop"),
-    "bytes": ("copy", "bytes"),
-    "write": ("write", "bytes"),
-    "read": ("read", "bytes"),
-}
+#: Of the ordered samples, the times at these shares are kept: the fastest, 10 % and 90 %.
+_SHARES = (0.0, 0.1, 0.9)
 
 #: The worst status that any process reports is that of the measurement.
 _SEVERITY = (
@@ -64,6 +58,10 @@ class Document(Protocol):
         """Measurements and ceilings, one line a process, in the order of the file."""
 
     @property
+    def processes(self) -> Sequence[Process]:
+        """The worker processes."""
+
+    @property
     def skipped(self) -> Sequence[Skipped]:
         """Cells that were not run."""
 
@@ -72,7 +70,7 @@ class Document(Protocol):
         """Whether the file lacks its end."""
 
 
-@dataclass(kw_only=True)
+@dataclass(kw_only=True, slots=True)
 class Summary:
     """One measurement of one run.  Times are ns per call; they and the rates are None unless ``status`` is ok."""
 
@@ -150,18 +148,55 @@ def work_per_unit(work: Work, unit: str) -> float | None:
 
 
 def _largest(values: Iterable[float | None]) -> float | None:
-    return max((value for value in values if value is not None), default=None)
+    return max([value for value in values if value is not None], default=None)
 
 
-def _quantile(ordered: list[float], share: float) -> float:
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+class _Timed(NamedTuple):
+    """What the samples of one measurement say."""
+
+    samples: list[Samples]
+    log_times: list[float]
+    clean_counts: list[int]
+    shown_ns: list[float]
 
 
-def _summarise_one(parts: list[Measured], confidence: float) -> Summary:
+def _time(groups: list[list[Measured]]) -> Iterator[_Timed | None]:
+    """Return what the samples of each measurement say, or None where there are none: all at once, which is fast."""
+    samples_of = [
+        [part.samples for part in parts if part.samples and part.samples.time_ns and part.status == Status.OK]
+        for parts in groups
+    ]
+    counts = [len(held) for held in samples_of if held]
+    timings = Timings(list(chain.from_iterable(samples_of)))
+    logs, clean_counts = iter(timings.log_times()), iter(timings.clean_counts)
+    shown = iter(timings.quantiles(counts, _SHARES))
+    for held in samples_of:
+        count = len(held)
+        yield (
+            _Timed(
+                held,
+                list(islice(logs, count)),
+                list(islice(clean_counts, count)),
+                _of_one_call(held, next(shown)),
+            )
+            if held
+            else None
+        )
+
+
+def _of_one_call(timed: list[Samples], times_ns: list[int]) -> list[float]:
+    """Return the times at the shares that are shown for one call instead of a batch."""
+    batch = timed[0].batch
+    if {samples.batch for samples in timed} == {batch}:
+        return [time_ns / batch for time_ns in times_ns]
+    ordered = sorted([time_ns / samples.batch for samples in timed for time_ns in samples.time_ns])
+    return [ordered[int(share * len(ordered))] for share in _SHARES]
+
+
+def _summarise_one(parts: list[Measured], timed: _Timed | None, confidence: float) -> Summary:
     """Return the row of one measurement from the lines of its processes."""
     first = parts[0]
-    status = min([part.status for part in parts], key=_SEVERITY.index)
-    errors = [part.error for part in parts if part.error]
+    status, reason = _worst(parts)
     row = Summary(
         case=first.case,
         kernel=first.kernel,
@@ -171,7 +206,7 @@ def _summarise_one(parts: list[Measured], confidence: float) -> Summary:
         device=first.device,
         threads=first.threads,
         status=status,
-        reason=next((part.reason for part in parts if part.status == status), ""),
+        reason=reason,
         is_ceiling=isinstance(first, Ceiling),
         unit=first.unit,
         bound=first.bound,
@@ -181,50 +216,59 @@ def _summarise_one(parts: list[Measured], confidence: float) -> Summary:
         bytes=first.work.bytes,
         elements=first.work.elements,
         tokens=first.work.tokens,
-        max_absolute_error=_largest([error.max_absolute for error in errors]),
-        max_relative_error=_largest([error.max_relative for error in errors]),
-        tolerance=_largest([error.tolerance for error in errors]),
-        flags=sorted({flag for part in parts for flag in part.flags}),
-        attributes={name: value for part in parts for name, value in part.attributes.items()},
     )
+    for part in parts:
+        if part.flags:
+            row.flags += part.flags
+        row.attributes.update(part.attributes)
+    row.flags = sorted({*row.flags})
+    _give_error(row, [part.error for part in parts if part.error])
     firsts = [part.first_call_ns for part in parts if part.first_call_ns is not None]
     row.first_call_ns = int(median(firsts)) if firsts else None
-    timed = [
-        part.samples for part in parts if part.status == Status.OK and part.samples and part.samples.time_ns
-    ]
-    row.processes, row.samples = len(timed), sum(len(samples.time_ns) for samples in timed)
+    if timed:
+        row.processes = len(timed.samples)
+        row.samples = sum([len(samples.time_ns) for samples in timed.samples])
     if status == Status.OK and not timed:
         row.hide_speed(Status.INTERRUPTED, "no process finished it")
-    elif status == Status.OK:
-        found = estimate([process_log_time(samples) for samples in timed], confidence)
-        _give_time(row, found, _calls_ns(timed))
-        marked = sum([len(samples.clean) for samples in timed])
-        row.clean_share = sum([sum(samples.clean) for samples in timed]) / marked if marked else None
-        if any(
-            samples.clean and sum(samples.clean) < min(MINIMUM_CLEAN, len(samples.clean)) for samples in timed
-        ):
-            row.flags = sorted({*row.flags, "contended"})
+    elif status == Status.OK and timed:
+        row.best_ns, row.p10_ns, row.p90_ns = timed.shown_ns
+        found = estimate(timed.log_times, confidence)
+        row.time_ns, row.low_ns, row.high_ns = found.value, found.low, found.high
+        _give_clean_share(row, timed)
         _give_rate(row, first.work)
         row.noise_floor = noise_floor(
-            [(part.samples, part.twin) for part in parts if part.samples and part.twin]
+            [(part.samples, part.twin) for part in parts if part.twin and part.samples]
         )
     return row
 
 
-def _calls_ns(timed: list[Samples]) -> list[float]:
-    """Return the times of one call in all samples, in order."""
-    batches = {samples.batch for samples in timed}
-    if len(batches) == 1:  # ordering whole numbers is cheaper, and dividing them keeps the order
-        (batch,) = batches
-        return [
-            time_ns / batch for time_ns in sorted(chain.from_iterable([samples.time_ns for samples in timed]))
-        ]
-    return sorted([time_ns / samples.batch for samples in timed for time_ns in samples.time_ns])
+def _worst(parts: list[Measured]) -> tuple[Status, str]:
+    """Return the worst status that a process reports, and the first reason given for it."""
+    status = Status.OK
+    for part in parts:
+        if part.status != status:
+            status = min(status, part.status, key=_SEVERITY.index)
+    return status, next((part.reason for part in parts if part.status == status), "")
 
 
-def _give_time(row: Summary, found: Estimate, calls_ns: list[float]) -> None:
-    row.time_ns, row.low_ns, row.high_ns = found.value, found.low, found.high
-    row.best_ns, row.p10_ns, row.p90_ns = calls_ns[0], _quantile(calls_ns, 0.1), _quantile(calls_ns, 0.9)
+def _give_error(row: Summary, errors: list[Error]) -> None:
+    if errors:
+        row.max_absolute_error = _largest([error.max_absolute for error in errors])
+        row.max_relative_error = _largest([error.max_relative for error in errors])
+        row.tolerance = _largest([error.tolerance for error in errors])
+
+
+def _give_clean_share(row: Summary, timed: _Timed) -> None:
+    """Set the share of clean samples, and flag a measurement with a process that has too few of them."""
+    marked = [
+        (count, len(samples.clean))
+        for count, samples in zip(timed.clean_counts, timed.samples, strict=True)
+        if samples.clean
+    ]
+    if marked:
+        row.clean_share = sum([count for count, _ in marked]) / sum([length for _, length in marked])
+    if any(count < min(MINIMUM_CLEAN, length) for count, length in marked):
+        row.flags = sorted({*row.flags, "contended"})
 
 
 def _give_rate(row: Summary, work: Work) -> None:
@@ -239,68 +283,20 @@ def _give_rate(row: Summary, work: Work) -> None:
         row.hide_speed(Status.IMPOSSIBLE, f"{row.rate:.4g} {row.unit}, and no computer reaches {limit:.0e}")
 
 
-def _nearest_ceiling(row: Summary, ceilings: list[Summary]) -> Summary | None:
-    """Return the ceiling with the same threads and kind of store, at the nearest footprint.
-
-    A variant that does not say how it stores is held against the faster kind.
-    """
-    if row.bound not in _BOUNDS:
-        return None
-    prefix = f"ceiling/{_BOUNDS[row.bound][0]}"
-    fitting = [
-        ceiling
-        for ceiling in ceilings
-        if ceiling.rate is not None
-        and (ceiling.case == prefix or ceiling.case.startswith(f"{prefix}-"))
-        and ceiling.threads == row.threads
-        and ceiling.device == row.device
-        and (row.store is None or ceiling.store is None or ceiling.store == row.store)
+def _hide_contradictions(rows: Sequence[Summary], batches: dict[Key, int], empty_ns: float | None) -> None:
+    """Hide times that no call can take, and batches that took less time than their parts allow."""
+    timed = [
+        row for row in rows if row.status == Status.OK and row.time_ns is not None and not row.is_ceiling
     ]
-    if not fitting:
-        return None
-
-    def distance(ceiling: Summary) -> float:
-        if not row.footprint_bytes or not ceiling.footprint_bytes:
-            return 0.0
-        return abs(math.log(row.footprint_bytes / ceiling.footprint_bytes))
-
-    nearest = min(distance(ceiling) for ceiling in fitting)
-    return max(
-        (ceiling for ceiling in fitting if distance(ceiling) == nearest),
-        key=lambda ceiling: ceiling.rate or 0.0,
-    )
-
-
-def _reached(ceiling: Summary) -> float:
-    """Return the highest rate that a ceiling is known to allow: its upper bound, or the fastest of its samples.
-
-    A limit that was measured in a noisy minute is low; one sample at a rate proves that the machine can reach it.
-    """
-    assert ceiling.rate is not None
-    assert ceiling.time_ns is not None
-    fastest = ceiling.rate * ceiling.time_ns / ceiling.best_ns if ceiling.best_ns else 0.0
-    return max(ceiling.rate_high or 0.0, ceiling.rate, fastest)
-
-
-def _hold_against_ceiling(row: Summary, ceilings: list[Summary]) -> None:
-    """Set the share of the ceiling, and hide a speed that the machine cannot have."""
-    ceiling = _nearest_ceiling(row, ceilings)
-    if ceiling is None or row.bound is None:
-        return
-    row.ceiling_case, row.ceiling_rate, row.ceiling_unit = ceiling.case, ceiling.rate, ceiling.unit
-    amount: float | None = getattr(row, _BOUNDS[row.bound][1])
-    if row.status != Status.OK or row.time_ns is None or amount is None or ceiling.rate is None:
-        return
-    row.share_of_ceiling = amount / row.time_ns / ceiling.rate
-    # Where there are too few processes for an interval, the estimates themselves are compared.
-    lower_rate = amount / (row.high_ns or row.time_ns)
-    upper_ceiling = _reached(ceiling)
-    if lower_rate > IMPOSSIBLE_FACTOR * upper_ceiling:
-        row.hide_speed(
-            Status.IMPOSSIBLE,
-            f"at least {lower_rate:.4g} {ceiling.unit}, above {IMPOSSIBLE_FACTOR} x the {upper_ceiling:.4g} "
-            f"{ceiling.unit} that {ceiling.case} reached with {ceiling.threads} threads",
-        )
+    alone = {row.key[:-1]: row.low_ns or row.time_ns or 0.0 for row in timed if row.threads == 1}
+    for row in timed:
+        high_ns = row.high_ns or row.time_ns or 0.0
+        reason = below_empty_call(high_ns, empty_ns, batches.get(row.key, 1))
+        if not reason and row.device == "cpu":
+            singles = {case: low_ns for (case, *rest), low_ns in alone.items() if rest == list(row.key[1:-1])}
+            reason = batch_contradicts(row.case, row.threads, high_ns, singles)
+        if reason:
+            row.hide_speed(Status.IMPOSSIBLE, reason)
 
 
 def _not_run(skipped: Skipped) -> Summary:
@@ -339,11 +335,16 @@ def summarise(document: Document) -> list[Summary]:
     an interval where these are too few), and cells that it never reached are ``interrupted``.
     """
     confidence = float(document.run.protocol.get("confidence", 0.95))
-    rows = [_summarise_one(parts, confidence) for parts in merge(document.lines).values()]
+    groups = list(merge(document.lines).values())
+    rows = [
+        _summarise_one(parts, timed, confidence) for parts, timed in zip(groups, _time(groups), strict=True)
+    ]
     ceilings = [row for row in rows if row.is_ceiling and row.status == Status.OK]
     for row in rows:
         if not row.is_ceiling:
-            _hold_against_ceiling(row, ceilings)
+            hold_against_ceiling(row, ceilings)
+    batches = {line.key: line.samples.batch for line in document.lines if line.samples}
+    _hide_contradictions(rows, batches, empty_call_ns(document.processes))
     held = {row.key for row in rows}
     rows += [_not_run(skipped) for skipped in document.skipped if skipped.key not in held]
     if document.interrupted:

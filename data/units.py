@@ -2,7 +2,14 @@
 
 import math
 
-__all__ = ["format_interval", "format_rate", "format_share", "format_time", "significant_digits"]
+__all__ = [
+    "format_interval",
+    "format_number",
+    "format_rate",
+    "format_share",
+    "format_time",
+    "significant_digits",
+]
 
 _TIMES = ((1e9, "s"), (1e6, "ms"), (1e3, "µs"), (1.0, "ns"))
 
@@ -15,7 +22,8 @@ def significant_digits(low: float | None, high: float | None, middle: float) -> 
     return min(5, max(2, 1 + math.ceil(-math.log10(relative))))
 
 
-def _digits(value: float, digits: int) -> str:
+def format_number(value: float, digits: int) -> str:
+    """Return a number with so many significant digits."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
     places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
@@ -31,7 +39,7 @@ def format_time(time_ns: float | None, low_ns: float | None = None, high_ns: flo
     if time_ns is None:
         return "–"
     size, unit = _time_unit(time_ns)
-    return f"{_digits(time_ns / size, significant_digits(low_ns, high_ns, time_ns))} {unit}"
+    return f"{format_number(time_ns / size, significant_digits(low_ns, high_ns, time_ns))} {unit}"
 
 
 def format_interval(time_ns: float | None, low_ns: float | None, high_ns: float | None) -> str:
@@ -40,12 +48,12 @@ def format_interval(time_ns: float | None, low_ns: float | None, high_ns: float 
         return "–"
     size, unit = _time_unit(time_ns)
     digits = significant_digits(low_ns, high_ns, time_ns)
-    return f"{_digits(low_ns / size, digits)} – {_digits(high_ns / size, digits)} {unit}"
+    return f"{format_number(low_ns / size, digits)} – {format_number(high_ns / size, digits)} {unit}"
 
 
 def format_rate(rate: float | None, unit: str, low: float | None = None, high: float | None = None) -> str:
     """Return a rate with its unit, such as ``147 GFLOP/s``; a dash where there is none."""
-    return "–" if rate is None else f"{_digits(rate, significant_digits(low, high, rate))} {unit}"
+    return "–" if rate is None else f"{format_number(rate, significant_digits(low, high, rate))} {unit}"
 
 
 def format_share(share: float | None) -> str:

@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-__all__ = ["Effort", "Profile", "Status", "Verdict"]
+__all__ = ["Comparability", "Effort", "Profile", "Reproduced", "Status", "Verdict"]
 
 
 class Status(StrEnum):
@@ -26,6 +26,22 @@ class Verdict(StrEnum):
     SLOWER = "slower"
     SAME = "same"
     INCONCLUSIVE = "inconclusive"
+
+
+class Comparability(StrEnum):
+    """Whether two runs may be held against each other; what differs is named beside it."""
+
+    SAME = "same"
+    CAVEATS = "with caveats"
+    NO = "no"
+
+
+class Reproduced(StrEnum):
+    """Whether a result came out again."""
+
+    YES = "reproduced"
+    NO = "not reproduced"
+    NOT_COMPARABLE = "not comparable"
 
 
 class Profile(StrEnum):

@@ -7,9 +7,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
+import msgspec
 import tenacity
 
 from data.errors import BadInput, NotStored
+from data.heartbeats import Heartbeat
 from runners import __version__
 
 __all__ = ["Board", "Refused", "Unusable", "board_address"]
@@ -110,6 +112,20 @@ class Board:
             reraise=True,
         )
         return retrying(self._send_once, packed, sha256)
+
+    def tell(self, heartbeat: Heartbeat) -> None:
+        """Give a sign of life, once and without patience.  Raises Unusable or NotStored."""
+        try:
+            answer = self._client.post(
+                f"{self.url}/api/v1/heartbeats",
+                content=msgspec.json.encode(heartbeat),
+                headers={"Content-Type": "application/json"},
+                timeout=_CONNECT_S,
+            )
+        except httpx.HTTPError as error:
+            raise NotStored(f"{self.url} cannot be reached ({str(error) or type(error).__name__})") from error
+        if answer.status_code != 204:
+            raise Unusable(f"{self.url} answers {answer.status_code}")
 
     def _tell(self, state: tenacity.RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None

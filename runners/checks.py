@@ -347,6 +347,23 @@ def _devices(facts: Facts) -> Finding:
     return Finding("devices", "ok", ", ".join(facts.machine.devices) or "no graphics processor is seen")
 
 
+def _accelerators(facts: Facts) -> Finding:
+    """Say what each accelerator's backend lacks; it is worth advice only where a device is there to be used."""
+    missing = [one for one in facts.accelerators if not one["available"]]
+    if not missing:
+        ready = ", ".join(f"{one['backend']} on {one['device']}" for one in facts.accelerators)
+        return Finding(
+            "accelerators", "ok", f"ready: {ready}" if ready else "no backend of an accelerator is known"
+        )
+    return Finding(
+        "accelerators",
+        "advice" if facts.machine.devices else "ok",
+        "; ".join(f"{one['backend']} on {one['device']}: {one['reason']}" for one in missing),
+        "their cases are listed as unavailable" if facts.machine.devices else "",
+        "; ".join(dict.fromkeys(one["install"] for one in missing if one["install"])),
+    )
+
+
 def _is_slowed(device: dict[str, Any]) -> bool:
     reasons = str(device.get("throttle_reasons", "0x0"))
     return reasons.startswith("0x") and bool(int(reasons, 16) & _THROTTLING)
@@ -374,4 +391,5 @@ CHECKS: tuple[Callable[[Facts], Finding], ...] = (
     _memory,
     _disk,
     _devices,
+    _accelerators,
 )

@@ -3,8 +3,10 @@
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -16,6 +18,7 @@ from runners.inside import gather
 from runners.machine import describe_machine, state
 from runners.quiet import LoadMeter
 from runners.system import System
+from runners.workload import backends
 
 __all__ = ["examine", "read_facts", "render"]
 
@@ -50,7 +53,16 @@ def read_facts(window_s: float = 1.0, system: System | None = None) -> Facts:
         process=gather(),
         device_processes=tuple(nvidia_processes(system)) if machine.attributes.get("devices") else (),
         scratch_free_bytes=_free_bytes(places.scratch()),
+        accelerators=tuple(_accelerators()),
     )
+
+
+def _accelerators() -> Iterator[dict[str, Any]]:
+    """Say of each backend of a device whether it can be used here, or why not and how to get it."""
+    for backend in backends().values():
+        if backend.device != "cpu":
+            state = backend.probe()
+            yield {"backend": backend.name, "device": backend.device, **asdict(state)}
 
 
 def _processor_seconds() -> dict[int, tuple[str, float]]:

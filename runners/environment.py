@@ -145,7 +145,7 @@ def _sources_digest() -> str:
     """Return 12 hex digits of SHA-256 over the names and contents of all that measures."""
     digest = hashlib.sha256()
     folder = Path(__file__).parent
-    for source in sorted(folder.rglob("*.py")):
+    for source in sorted((*folder.rglob("*.py"), *folder.rglob("*.cu"))):
         digest.update(f"{source.relative_to(folder).as_posix()}\n".encode() + source.read_bytes())
     return digest.hexdigest()[:12]
 

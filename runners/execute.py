@@ -3,11 +3,10 @@
 import contextlib
 import hashlib
 import platform
-import shutil
 import sys
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import msgspec
 
 from data import places
 from data.errors import BadInput, NothingMeasured, NotStored
-from data.records import Ceiling, Environment, Machine, Measurement, Run, uuid7
+from data.records import Ceiling, Environment, Machine, Measurement, Process, Run, uuid7
 from data.rundocument import RunDocument, read
 from data.runfile import RunFileWriter, now
 from data.summary import Key, Summary, summarise
@@ -25,10 +24,13 @@ from runners.compiled import source_digest
 from runners.lines import Lines, Observer
 from runners.orchestrate import Orchestrator
 from runners.plan import Group, Plan, make_plan
+from runners.process import Place
 from runners.protocol import Replication
+from runners.scratch import Scratch
+from runners.turns import protocol_of_turn
 from runners.wishes import KEPT, Wishes, command, effort, replication, wishes_of
 
-__all__ = ["Outcome", "execute"]
+__all__ = ["Job", "Outcome", "Setting", "execute", "store"]
 
 
 @dataclass
@@ -56,12 +58,12 @@ def execute(wishes: Wishes, observer: Observer) -> Outcome:
     plan = make_plan(Profile(wishes.profile), wishes.cases, wishes.variants, wishes.backends, wishes.threads)
     if not plan.groups:
         raise NothingMeasured(f"nothing can be measured: {plan.skipped[0].backend}: {plan.skipped[0].reason}")
-    with _Scratch() as scratch:
-        job = _Job(wishes, plan, observer, scratch, held)
+    with Scratch() as scratch:
+        job = Job(wishes, plan, observer, scratch, held)
         stopped = job.measure()
     document = read(job.path)
     rows = summarise(document)
-    stored = _store(job.path, wishes)
+    stored = store(job.path, wishes)
     return Outcome(
         document.run.id,
         job.path,
@@ -99,32 +101,39 @@ def _held(wishes: Wishes) -> RunDocument | None:
     return document
 
 
-class _Scratch:
-    """A folder for files that cases write, removed when the run ends."""
+@dataclass(frozen=True)
+class Setting:
+    """Where a run is measured, and what its first line says of that.
 
-    def __enter__(self) -> Path:
-        try:
-            places.scratch().mkdir(parents=True, exist_ok=True)
-            self._path = Path(tempfile.mkdtemp(prefix="run-", dir=places.scratch()))
-        except OSError as error:
-            raise NotStored(
-                f"cannot write to {places.scratch()}: {error.strerror}; nothing was measured. "
-                "Free some space, or set FLOPWATCH_HOME to a folder that can be written"
-            ) from error
-        return self._path
+    ``turns`` are those in which its processes alternate with the processes of other runs; ``protocol`` is added to
+    that of the run, and ``command`` replaces the one that measures the same again.
+    """
 
-    def __exit__(self, *_: object) -> None:
-        shutil.rmtree(self._path, ignore_errors=True)
+    place: Place = field(default_factory=Place)
+    turns: int = 1
+    protocol: dict[str, Any] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
 
 
-class _Job:
+class Job:
     """One run file being written."""
 
     def __init__(
-        self, wishes: Wishes, plan: Plan, observer: Observer, scratch: Path, held: RunDocument | None
+        self,
+        wishes: Wishes,
+        plan: Plan,
+        observer: Observer,
+        scratch: Path,
+        held: RunDocument | None = None,
+        setting: Setting | None = None,
     ) -> None:
+        """Prepare; nothing is started or written yet."""
         self.wishes, self.plan, self.observer, self.held = wishes, plan, observer, held
+        self.setting = setting or Setting()
         self.replication = replication(wishes)
+        if self.setting.turns > 1:
+            of_turn = protocol_of_turn(self.replication.protocol, self.setting.turns)
+            self.replication = replace(self.replication, protocol=of_turn)
         self.path = Path()
         self._writer: RunFileWriter | None = None
         self.lines = Lines(self._write)
@@ -134,11 +143,12 @@ class _Job:
             self.replication,
             seed=wishes.seed,
             scratch=scratch,
-            numba_cache=_numba_cache(),
+            numba_cache=_numba_cache(self.setting.place),
             observer=observer,
             budget_s=wishes.budget_s,
             limit_s=wishes.limit_s,
             twins=wishes.aa,
+            place=self.setting.place,
         )
 
     def _write(self, record: Any) -> None:
@@ -153,37 +163,50 @@ class _Job:
 
     def measure(self) -> str:
         """Scout, write the first line, measure, end; return why it stopped."""
+        try:
+            self.begin()
+            stopped = self.orchestrator.run()
+            self.end(stopped)
+        except KeyboardInterrupt:
+            if self._writer is None:
+                raise
+            self.observer.remark(f"interrupted; complete it with: flopwatch run --resume {self.path}")
+            stopped = "interrupted"
+        finally:
+            self.close()
+        return stopped
+
+    def begin(self) -> None:
+        """Scout, and write what is known before anything is measured."""
         from runners.environment import describe_environment
         from runners.machine import describe_machine
 
         machine = describe_machine(self.wishes.machine)
         descriptions, reasons = self.orchestrator.scout()
-        environment = describe_environment(descriptions)
-        self._open(machine, environment)
-        try:
-            if self.held is None:
-                self._write_skipped()
-            self._examine()
-            self._fail(reasons)
-            stopped = self.orchestrator.run()
-            self._doubt()
-            if stopped == "budget":
-                self.orchestrator.note("budget", f"the budget of {self.wishes.budget_s:.0f} s was used up")
-            assert self._writer is not None
-            self._writer.end()
-        except KeyboardInterrupt:
-            self.observer.remark(f"interrupted; complete it with: flopwatch run --resume {self.path}")
-            stopped = "interrupted"
-        finally:
-            assert self._writer is not None
+        self._open(machine, describe_environment(descriptions))
+        if self.held is None:
+            self._write_skipped()
+        self._examine()
+        self._fail(reasons)
+
+    def end(self, stopped: str) -> None:
+        """Doubt what cannot be, and write the last lines."""
+        self._doubt()
+        if stopped == "budget":
+            self.orchestrator.note("budget", f"the budget of {self.wishes.budget_s:.0f} s was used up")
+        assert self._writer is not None
+        self._writer.end()
+
+    def close(self) -> None:
+        """Close the file; without its end it is an interrupted one."""
+        if self._writer is not None:
             self._writer.close()
-        return stopped
 
     def _open(self, machine: Machine, environment: Environment) -> None:
         if self.held is not None:
             self._resume(self.held, machine, environment)
             return
-        run = _first_line(self.wishes, self.plan, self.replication, machine, environment)
+        run = _first_line(self.wishes, self.plan, self.replication, machine, environment, self.setting)
         self.path = self.wishes.out or places.runs() / f"{run.id}.run.jsonl"
         self._writer = RunFileWriter(self.path)
         self._write(run)
@@ -233,11 +256,11 @@ class _Job:
     def _doubt(self) -> None:
         """Measure the ceilings again that some rate exceeded; if they stand, the rates stay hidden as impossible."""
         rows = summarise(_Held(self.orchestrator.lines, self.first, self.plan))
-        doubted = {row.ceiling_case for row in rows if row.status == Status.IMPOSSIBLE}
+        doubted = {row.ceiling_case for row in rows if row.status == Status.IMPOSSIBLE and row.ceiling_case}
         if not doubted:
             return
         keys: set[Key] = {cell.key for cell in self.plan.cells if cell.case.id in doubted}
-        names = ", ".join(sorted(name for name in doubted if name))
+        names = ", ".join(sorted(doubted))
         self.observer.remark(f"a rate exceeds its ceiling; measuring {names} again")
         self.orchestrator.note("doubted-ceiling", f"measured again because a rate exceeded it: {names}")
         self.orchestrator.again(keys, min(3, self.replication.most))
@@ -262,15 +285,23 @@ class _Held:
         return self.written.measured
 
     @property
+    def processes(self) -> list[Process]:
+        return []  # whether a time is below an empty call does not doubt a ceiling
+
+    @property
     def skipped(self) -> list[Any]:
         return self.plan.skipped
 
 
-def _numba_cache() -> Path:
+def _numba_cache(place: Place) -> Path:
     """Return the compiler's cache of this environment: one folder for each set of versions that shape the code.
 
     The sources are part of the name, for Numba does not notice a change in a function called from another file.
     """
+    if place.stamp:
+        return (
+            places.numba() / hashlib.sha256(f"{place.stamp} {platform.processor()}".encode()).hexdigest()[:12]
+        )
     stamp = hashlib.sha256(f"{sys.version} {platform.processor()} {source_digest()}".encode())
     for package in ("numba", "llvmlite", "numpy"):
         with contextlib.suppress(PackageNotFoundError):
@@ -279,7 +310,12 @@ def _numba_cache() -> Path:
 
 
 def _first_line(
-    wishes: Wishes, plan: Plan, replication: Replication, machine: Machine, environment: Environment
+    wishes: Wishes,
+    plan: Plan,
+    replication: Replication,
+    machine: Machine,
+    environment: Environment,
+    setting: Setting,
 ) -> Run:
     from runners.environment import flopwatch_facts
 
@@ -292,7 +328,7 @@ def _first_line(
         profile=wishes.profile,
         effort=effort(wishes),
         seed=wishes.seed,
-        command=command(wishes),
+        command=list(setting.command) or command(wishes),
         labels=wishes.labels,
         protocol={
             "confidence": replication.confidence,
@@ -300,6 +336,7 @@ def _first_line(
             "precision": replication.precision,
             **asdict(replication.protocol),
             "wishes": {name: getattr(wishes, name) for name in KEPT},
+            **setting.protocol,
         },
         plan=[cell.record() for cell in plan.cells],
     )
@@ -324,7 +361,7 @@ def _what_differs(before: Environment, now: Environment) -> str:
     return f" (different: {', '.join(changes[:5])})" if changes else ""
 
 
-def _store(path: Path, wishes: Wishes) -> str:
+def store(path: Path, wishes: Wishes) -> str:
     """Append the run file to the ledger and index it; say what happened.
 
     With ``--out`` the file is where the person wanted it, and the ledger has it too; indexing, which needs DuckDB, is

@@ -27,7 +27,8 @@ class Facts:
 
     ``state`` is :func:`runners.machine.state`; ``load`` the shares that others took of all processors (``foreign``,
     ``steal``) or of the time (``waiting``) while the doctor watched; ``busy`` the other programs and the processors
-    that each used; ``process`` is :func:`runners.inside.gather` of this process.
+    that each used; ``process`` is :func:`runners.inside.gather` of this process; ``accelerators`` the backends of
+    devices other than processors, each with ``backend``, ``device``, ``available``, ``reason`` and ``install``.
     """
 
     machine: Machine
@@ -37,6 +38,7 @@ class Facts:
     process: dict[str, Any] = field(default_factory=dict)
     device_processes: tuple[dict[str, Any], ...] = ()
     scratch_free_bytes: int | None = None
+    accelerators: tuple[dict[str, Any], ...] = ()
 
     def attribute(self, name: str) -> Any:
         """Return an attribute of the machine, or None where the system does not tell it."""

@@ -39,6 +39,9 @@ _NAMES = (
 #: Places of files say nothing about speed, and differ between machines.
 _PLACES = ("_DIR", "_PATH", "_HOME", "_LIB")
 
+#: threadpoolctl sets this one when it is imported: sooner where it is lent than where it is installed.
+_SET_BY_TOOLS = ("KMP_DUPLICATE_LIB_OK",)
+
 _ADDR_NO_RANDOMIZE = 0x0040000  # linux/personality.h
 
 
@@ -68,7 +71,8 @@ def gather(distributions: Iterable[str] = ()) -> dict[str, Any]:
 
 def is_recorded(variable: str) -> bool:
     """Say whether an environment variable is one that can move a number."""
-    return (variable in _NAMES or variable.startswith(_PREFIXES)) and not variable.endswith(_PLACES)
+    named = variable in _NAMES or variable.startswith(_PREFIXES)
+    return named and not variable.endswith(_PLACES) and variable not in _SET_BY_TOOLS
 
 
 def _read(path: str) -> str | None:

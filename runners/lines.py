@@ -4,10 +4,12 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from data.records import Process
+from data.records import Ceiling, Error, Measurement, Process, Samples, Work
 from data.summary import Key, Measured
+from data.words import Status
+from runners.plan import PlannedCell
 
-__all__ = ["Lines", "Observer"]
+__all__ = ["Lines", "Observer", "line_of"]
 
 
 class Observer:
@@ -89,3 +91,34 @@ class Lines:
                 call_ns = max(line.samples.time_ns) // line.samples.batch
                 self._longest_ns[line.key] = max(call_ns, self._longest_ns.get(line.key, 0))
         self._seen = len(self.measured)
+
+
+def line_of(cell: PlannedCell, index: int, answer: dict[str, Any], covariates: dict[str, Any]) -> Measured:
+    """Return the line of one measurement in process ``index`` from the worker's answer."""
+    kind = Ceiling if cell.is_ceiling else Measurement
+    case, variant, condition, backend, device, threads = cell.key
+    work = cell.case.work
+    status = Status(answer["status"])
+    return kind(
+        case=case,
+        kernel=cell.case.kernel,
+        variant=variant,
+        condition=condition,
+        backend=backend,
+        device=device,
+        threads=threads,
+        status=status,
+        reason=str(answer.get("reason", "")),
+        process=index,
+        work=Work(work.version, work.flop, work.bytes, work.elements, work.tokens),
+        unit=cell.case.unit,
+        bound=cell.variant.bound or cell.case.bound,
+        footprint_bytes=cell.case.footprint_bytes,
+        store=cell.variant.store,
+        first_call_ns=answer.get("first_call_ns") if status == Status.OK else None,
+        samples=Samples(**answer["samples"]) if "samples" in answer else None,
+        twin=Samples(**answer["twin"]) if answer.get("twin") else None,
+        error=Error(**answer["error"]) if "error" in answer else None,
+        flags=list(answer.get("flags", [])),
+        attributes=answer.get("attributes", {}) | covariates,
+    )

@@ -30,7 +30,7 @@ class FirstCallMemory:
 
     def of_first(self, call: Callable[[], Any]) -> Any:
         """Make the call; only the first is watched, the others cost nothing more."""
-        if self._called:
+        if self._called or not _STATUS.exists():
             return call()
         self._called = True
         _release_free_memory()

@@ -8,7 +8,7 @@ all alike.  A run that ends early is still balanced.
 import contextlib
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -17,25 +17,26 @@ from typing import Any
 
 import psutil
 
-from data.records import Ceiling, Error, Measurement, Note, Process, Samples, Work
+from data.records import Note, Process
 from data.runfile import now
 from data.summary import Key
 from data.words import Status
+from runners.answers import culprits, disturbances, status_of, wish
 from runners.compiling import loops_to_compile
-from runners.lines import Lines, Observer
+from runners.lines import Lines, Observer, line_of
 from runners.machine import state
 from runners.plan import Group, Plan, PlannedCell
 from runners.precision import finished, rounds_per_process
-from runners.process import Worker, WorkerDied, WorkerRefused, WorkerTimeout
+from runners.process import Place, Worker, WorkerDied, WorkerRefused, WorkerTimeout
 from runners.protocol import Replication
-from runners.quiet import Gate, LoadMeter, is_quiet
+from runners.quiet import Gate, LoadMeter
+from runners.turns import Pace, joined
+from runners.workload import backends
 
 __all__ = ["Orchestrator"]
 
 Broken = (WorkerDied, WorkerTimeout, WorkerRefused)
 
-#: A call that takes longer is checked after its timing, not by a call of its own before.
-_CHECK_LATER_NS = 2_000_000_000
 #: A call that takes longer gets three processes and no interval.
 _THREE_PROCESSES_NS = 10_000_000_000
 
@@ -57,6 +58,7 @@ class Orchestrator:
         limit_s: float = 300.0,
         twins: bool = False,
         sleep: Callable[[float], None] = time.sleep,
+        place: Place = Place(),  # noqa: B008 - it is immutable
     ) -> None:
         """Prepare; ``limit_s`` bounds each answer of a worker, ``sleep`` waits for the second sitting.
 
@@ -65,7 +67,7 @@ class Orchestrator:
         self.plan, self.lines, self.replication = plan, lines, replication
         self.seed, self.scratch, self.numba_cache = seed, scratch, numba_cache
         self.observer, self.limit_s, self.budget_s = observer, limit_s, budget_s
-        self._twins, self._sleep = twins, sleep
+        self._twins, self._sleep, self._place = twins, sleep, place
         self._rng = random.Random()
         self._gate = Gate(budget_s or 60.0 * len(plan.cells))
         self._workers: dict[Group, tuple[Worker, int]] = {}
@@ -106,17 +108,17 @@ class Orchestrator:
         total = len(self.plan.cells) * self.replication.most
         self.observer.planned(len(self.plan.cells), self.replication.most)
         for block in range(self.replication.most):
-            left = self._left(block)
+            left = self.left(block)
             if not left:
                 continue
-            if self._out_of_budget(block):
+            if self.out_of_budget(block):
                 return "budget"
             if block == self.replication.second_sitting:
                 self._wait_for_second_sitting()
             try:
                 self._block(block, left)
             finally:
-                self._close_all()
+                self.close()
             self.observer.progress(len(self.lines.done()), total)
             if block + 1 in self.replication.looks:
                 self._look(block + 1)
@@ -130,7 +132,7 @@ class Orchestrator:
             try:
                 self._block(block + extra, left)
             finally:
-                self._close_all()
+                self.close()
 
     # -- what is left ------------------------------------------------------------------------------------------
 
@@ -140,7 +142,8 @@ class Orchestrator:
         }
         return {group: cells for group, cells in chosen.items() if cells}
 
-    def _left(self, block: int) -> dict[Group, list[PlannedCell]]:
+    def left(self, block: int) -> dict[Group, list[PlannedCell]]:
+        """Return what a block has still to measure, by group."""
         done = self.lines.done()
         return self._only(
             lambda cell: (
@@ -150,7 +153,8 @@ class Orchestrator:
             )
         )
 
-    def _out_of_budget(self, block: int) -> bool:
+    def out_of_budget(self, block: int) -> bool:
+        """Say whether a further block would take more time than the run was given."""
         if self.budget_s is None or block == 0:
             return False
         elapsed = time.monotonic() - self._started
@@ -184,10 +188,16 @@ class Orchestrator:
         """Return the longest time of one call seen so far."""
         return self.lines.longest_ns(cell.key)
 
+    def finish(self, keys: set[Key]) -> None:
+        """Leave these out of all further blocks."""
+        self._finished |= keys
+
     # -- processes ---------------------------------------------------------------------------------------------
 
     def _spawn(self, group: Group) -> Worker:
-        return Worker(group, self.scratch, self._cache(group), asdict(self.replication.protocol), self._rng)
+        return Worker(
+            group, self.scratch, self._cache(group), asdict(self.replication.protocol), self._rng, self._place
+        )
 
     def _cache(self, group: Group) -> Path:
         """Return the compiler's cache of a group: one for each set of flags."""
@@ -204,7 +214,7 @@ class Orchestrator:
         if missing:
             self.observer.remark(f"compiling {len(missing)} loops (once for this environment)")
         for cell in missing.values():
-            wishes = [_wish(0, cell)]
+            wishes = [wish(0, cell)]
             worker.ask(self.limit_s, op="prepare", case=cell.case.id, seed=0, order_seed=0, variants=wishes)
             worker.ask(self.limit_s, op="release")
         mark.parent.mkdir(parents=True, exist_ok=True)
@@ -246,7 +256,8 @@ class Orchestrator:
             return False
         return True
 
-    def _close_all(self) -> None:
+    def close(self) -> None:
+        """End the processes of a block."""
         for worker, _ in self._workers.values():
             worker.close()
         self._workers = {}
@@ -254,15 +265,7 @@ class Orchestrator:
     # -- one block ---------------------------------------------------------------------------------------------
 
     def _block(self, block: int, left: dict[Group, list[PlannedCell]]) -> None:
-        gate = self._gate.wait(max(group.threads for group in left), [])
-        self._quiet = bool(gate["quiet"])
-        spawned = {group: self._spawn(group) for group in left}
-        for group, worker in spawned.items():
-            try:
-                self._start(group, block, gate, worker)
-            except Broken as error:
-                for cell in left[group]:
-                    self._write_failure(cell, self.lines.processes, _status_of(error), str(error))
+        self.open(block, left)
         cases = list({cell.case.id: None for cells in left.values() for cell in cells})
         self._rng.shuffle(cases)
         for case in cases:
@@ -270,28 +273,52 @@ class Orchestrator:
             groups = [group for group in left if group in self._workers]
             self._rng.shuffle(groups)
             for group in groups:
-                self._case(block, group, [cell for cell in left[group] if cell.case.id == case])
+                for _ in self.turns(
+                    block, group, [cell for cell in left[group] if cell.case.id == case], Pace()
+                ):
+                    pass
             self.observer.progress(len(self.lines.done()), len(self.plan.cells) * self.replication.most)
 
-    def _case(self, block: int, group: Group, cells: list[PlannedCell]) -> None:
-        """Measure the cells of one case in the process of their group; what kills the process is named and left out."""
+    def open(
+        self, block: int, left: dict[Group, list[PlannedCell]], gate: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Start the processes of a block; wait for a quiet moment unless another run has done so for its own block.
+
+        Returns what was found while waiting.
+        """
+        gate = gate or self._gate.wait(max(group.threads for group in left), [])
+        self._quiet = bool(gate["quiet"])
+        spawned = {group: self._spawn(group) for group in left}
+        for group, worker in spawned.items():
+            try:
+                self._start(group, block, gate, worker)
+            except Broken as error:
+                for cell in left[group]:
+                    self._write_failure(cell, self.lines.processes, status_of(error), str(error))
+        return gate
+
+    def turns(self, block: int, group: Group, cells: list[PlannedCell], pace: Pace) -> Iterator[None]:
+        """Measure the cells of one case in the process of their group, pausing where another may have its turn.
+
+        What kills the process is named and left out.
+        """
         while cells and group in self._workers:
             worker, index = self._workers[group]
             try:
-                self._measure(worker, index, cells)
+                yield from self._measure(worker, index, cells, pace)
                 return
             except Broken as error:
-                culprits = _culprits(worker.running, cells)
-                for cell in culprits:
-                    self._write_failure(cell, index, _status_of(error), str(error))
-                cells = [cell for cell in cells if cell not in culprits and cell.key not in self._finished]
+                guilty = culprits(worker.running, cells)
+                for cell in guilty:
+                    self._write_failure(cell, index, status_of(error), str(error))
+                cells = [cell for cell in cells if cell not in guilty and cell.key not in self._finished]
                 worker.kill()
                 if not self._replace(group, block):
                     return
 
-    def _measure(self, worker: Worker, index: int, cells: list[PlannedCell]) -> None:
+    def _measure(self, worker: Worker, index: int, cells: list[PlannedCell], pace: Pace) -> Iterator[None]:
         wishes = [
-            _wish(number, cell, self._known_ns(cell)) | {"twin": self._twins}
+            wish(number, cell, self._known_ns(cell)) | {"twin": self._twins}
             for number, cell in enumerate(cells)
         ]
         case, order = cells[0].case, self._rng.randrange(2**32)
@@ -304,19 +331,25 @@ class Orchestrator:
                 self._write(cell, index, answer, {})
         prepare_s = round(time.monotonic() - started, 4)
         meter = LoadMeter([worker.pid])
-        answers = worker.ask(
-            self.limit_s,
-            op="measure",
-            order_seed=order,
-            filtered=case.bound not in ("write", "read"),
-            rounds=self._rounds(cells),
-        )["variants"]
+        taken = []
+        for turn in pace.turns():
+            yield
+            answer = worker.ask(
+                self.limit_s,
+                op="measure",
+                order_seed=order + turn,
+                filtered=case.bound not in ("write", "read"),
+                device_processes=self._sharing(cells[0].device),
+                **pace.request(turn, cells, self._rounds(cells)),
+            )
+            taken.append(answer)
+            pace.learn(answer, cells)
         load, resident_bytes = meter.read(), worker.resident_bytes()
-        disturbances = _disturbances(load, worker.group.threads, self._quiet)
+        seen = disturbances(load, worker.group.threads, self._quiet)
         worker.ask(self.limit_s, op="release")
-        for answer in answers:
+        for answer in joined(taken):
             first = prepared[answer["index"]]
-            marked = first | answer | {"flags": sorted({*answer.get("flags", []), *disturbances})}
+            marked = first | answer | {"flags": sorted({*answer.get("flags", []), *seen})}
             covariates = {
                 "load": load,
                 "prepare_s": prepare_s,
@@ -325,6 +358,11 @@ class Orchestrator:
                 "resident_bytes": resident_bytes,
             }
             self._write(cells[answer["index"]], index, marked, covariates)
+
+    def _sharing(self, device: str) -> int:
+        """Return how many processes of this run are on a device."""
+        known = backends()
+        return sum(any(known[name].device == device for name in group.backends) for group in self._workers)
 
     def _rounds(self, cells: list[PlannedCell]) -> int | None:
         """Return how many rounds the next process should take, where the effort is long enough to learn that."""
@@ -342,65 +380,12 @@ class Orchestrator:
     def _write(
         self, cell: PlannedCell, index: int, answer: dict[str, Any], covariates: dict[str, Any]
     ) -> None:
-        kind = Ceiling if cell.is_ceiling else Measurement
-        case, variant, condition, backend, device, threads = cell.key
-        work = cell.case.work
-        status = Status(answer["status"])
-        line = kind(
-            case=case,
-            kernel=cell.case.kernel,
-            variant=variant,
-            condition=condition,
-            backend=backend,
-            device=device,
-            threads=threads,
-            status=status,
-            reason=str(answer.get("reason", "")),
-            process=index,
-            work=Work(work.version, work.flop, work.bytes, work.elements, work.tokens),
-            unit=cell.case.unit,
-            bound=cell.variant.bound or cell.case.bound,
-            footprint_bytes=cell.case.footprint_bytes,
-            store=cell.variant.store,
-            first_call_ns=answer.get("first_call_ns") if status == Status.OK else None,
-            samples=Samples(**answer["samples"]) if "samples" in answer else None,
-            twin=Samples(**answer["twin"]) if answer.get("twin") else None,
-            error=Error(**answer["error"]) if "error" in answer else None,
-            flags=list(answer.get("flags", [])),
-            attributes=answer.get("attributes", {}) | covariates,
-        )
+        line = line_of(cell, index, answer, covariates)
         self.lines.add(line)
         self.observer.measured(line)
-        if status != Status.OK:
+        if line.status != Status.OK:
             self._finished.add(cell.key)
 
     def note(self, topic: str, text: str, **attributes: Any) -> None:
         """Write a note into the run file."""
         self.lines.write(Note(at=now(), topic=topic, text=text, attributes=attributes))
-
-
-def _wish(index: int, cell: PlannedCell, known_ns: int | None = None) -> dict[str, Any]:
-    return {
-        "index": index,
-        "variant": cell.variant.name,
-        "backend": cell.variant.backend,
-        "condition": cell.variant.condition,
-        "known_ns": known_ns,
-        "check_later": (known_ns or 0) > _CHECK_LATER_NS,
-    }
-
-
-def _disturbances(load: dict[str, float], threads: int, quiet: bool) -> list[str]:
-    """Return the labels of a measurement that others disturbed, or that no quiet moment could be had for."""
-    return [*([] if is_quiet(load, threads) else ["disturbed"]), *([] if quiet else ["ungated"])]
-
-
-def _status_of(error: Exception) -> Status:
-    return Status.TIMEOUT if isinstance(error, WorkerTimeout) else Status.FAILED
-
-
-def _culprits(running: dict[str, Any], cells: list[PlannedCell]) -> list[PlannedCell]:
-    """Return the cell that was running when the process broke, or all where that cannot be told."""
-    if "index" in running and running["index"] < len(cells):
-        return [cells[running["index"]]]
-    return list(cells)

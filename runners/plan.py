@@ -45,7 +45,7 @@ class PlannedCell:
             self.case.id,
             self.variant.name,
             self.variant.condition,
-            self.variant.backend,
+            backends()[self.variant.backend].name,
             self.device,
             self.threads,
         )
@@ -124,16 +124,32 @@ def _threads_of(variant: Variant, threads: Sequence[int]) -> list[int]:
     return list(threads)
 
 
-def _needed_ceilings(chosen: Sequence[Case]) -> list[Case]:
-    """Return the ceilings that the chosen cases stand beside: of bandwidths, those at the nearest footprint."""
-    kinds = {"flop": "fma", "bytes": "copy", "write": "write", "read": "read"}
-    held = [case for case in cases() if case.kernel == _CEILING]
+def _needed_ceilings(measured: Sequence[PlannedCell]) -> list[Case]:
+    """Return the ceilings that cells stand beside on their devices: of bandwidths, those at the nearest footprint."""
+    kinds = {
+        "flop": "fma",
+        "flop-float16": "tensor-float16",
+        "flop-bfloat16": "tensor-bfloat16",
+        "bytes": "copy",
+        "write": "write",
+        "read": "read",
+    }
+    known = backends()
     needed: dict[str, Case] = {}
-    for case in chosen:
-        if case.bound not in kinds or case.kernel == _CEILING:
+    held = [
+        (case, {known[variant.backend].device for variant in variants(case)})
+        for case in cases()
+        if case.kernel == _CEILING
+    ]
+    for case, device in {(cell.case.id, cell.device): (cell.case, cell.device) for cell in measured}.values():
+        if case.bound not in kinds:
             continue
         prefix = f"ceiling/{kinds[case.bound]}"
-        fitting = [ceiling for ceiling in held if ceiling.id == prefix or ceiling.id.startswith(f"{prefix}-")]
+        fitting = [
+            ceiling
+            for ceiling, devices in held
+            if device in devices and (ceiling.id == prefix or ceiling.id.startswith(f"{prefix}-"))
+        ]
         if fitting:
             nearest = min(fitting, key=lambda ceiling, case=case: _distance(case, ceiling))  # type: ignore[misc]
             needed[nearest.id] = nearest
@@ -196,6 +212,11 @@ def _groups(cells: Sequence[PlannedCell], known: dict[str, Backend]) -> dict[Gro
     return groups
 
 
+def _is_of(key: str, names: Sequence[str]) -> bool:
+    """Say whether a backend is one of those that a person named; a library has one name on all of its devices."""
+    return not names or backends()[key].name in names
+
+
 def _all_cells(chosen: Sequence[Case], threads: Sequence[int]) -> Iterable[PlannedCell]:
     known = backends()
     for case in chosen:
@@ -210,15 +231,18 @@ def make_plan(
     variant_patterns: Sequence[str] = (),
     backend_names: Sequence[str] = (),
     threads: Sequence[int] = (),
+    *,
+    beside_ceilings: bool = True,
 ) -> Plan:
     """Return what to run.
 
     Cases are those of the profile, narrowed by the patterns where there are any; the ceilings that they stand beside
-    come along.  Raises :class:`~data.errors.BadInput` naming what is unknown and what would have been valid.
+    come along, unless not wanted.  Raises :class:`~data.errors.BadInput` naming what is unknown and what would have
+    been valid.
     """
     known = backends()
     counts = _check_threads(threads)
-    require_known("backend", backend_names, known)
+    require_known("backend", backend_names, {backend.name for backend in known.values()})
     chosen = _chosen_cases(profile, case_patterns)
     require_known(
         "variant", variant_patterns, (variant.name for case in chosen for variant in variants(case))
@@ -226,13 +250,17 @@ def make_plan(
     measured = [
         cell
         for cell in _all_cells([case for case in chosen if case.kernel != _CEILING], counts)
-        if _wanted(cell.variant, profile, variant_patterns)
-        and (not backend_names or cell.variant.backend in backend_names)
+        if _wanted(cell.variant, profile, variant_patterns) and _is_of(cell.variant.backend, backend_names)
     ]
     asked = [case for case in chosen if case.kernel == _CEILING]
-    needed = _needed_ceilings([cell.case for cell in measured])
+    needed = _needed_ceilings(measured) if beside_ceilings else []
     ceilings = list({case.id: case for case in (*asked, *needed)}.values())
-    limits = [cell for cell in _all_cells(ceilings, counts) if asked or _wanted(cell.variant, profile, ())]
+    devices = {cell.device for cell in measured}
+    limits = [
+        cell
+        for cell in _all_cells(ceilings, counts)
+        if asked or (cell.device in devices and _wanted(cell.variant, profile, ()))
+    ]
     if not measured and not asked:
         raise BadInput(
             "no variant fits all of the given case, variant, backend and threads; see flopwatch list"
@@ -269,7 +297,7 @@ def listing(patterns: Sequence[str] = (), backend_names: Sequence[str] = ()) -> 
         _listed(case, variant, known[variant.backend].device, availability[variant.backend])
         for case in cases(tuple(patterns))
         for variant in variants(case)
-        if not backend_names or variant.backend in backend_names
+        if _is_of(variant.backend, backend_names)
     ]
 
 
@@ -279,7 +307,7 @@ def _listed(case: Case, variant: Variant, device: str, state: Availability) -> d
         "kernel": case.kernel,
         "variant": variant.name,
         "condition": variant.condition,
-        "backend": variant.backend,
+        "backend": backends()[variant.backend].name,
         "device": device,
         "available": state.available,
         "reason": state.reason,

@@ -16,7 +16,7 @@ from data.summary import Key, Measured
 from runners.protocol import Replication
 from runners.rounds import Protocol
 
-__all__ = ["finished", "rounds_per_process"]
+__all__ = ["finished", "is_narrow", "rounds_per_process", "spent_s"]
 
 Cells = Mapping[Key, Sequence[Measured]]
 
@@ -38,21 +38,20 @@ def finished(cells: Cells, blocks: Mapping[int, int], replication: Replication) 
         key: [line for line in lines if line.samples and line.samples.time_ns] for key, lines in cells.items()
     }
     timed = {key: lines for key, lines in timed.items() if lines}
-    if replication.budget_s is not None and _spent_s(timed) >= replication.budget_s:
+    if replication.budget_s is not None and spent_s(timed) >= replication.budget_s:
         return set(timed)
     if replication.precision is None or not timed:
         return set()
     first, *others = timed
     if not others:
         logs = [process_log_time(line.samples) for line in timed[first] if line.samples]
-        return {first} if _is_narrow(logs, replication) else set()
-    done = {
-        key for key in others if _is_narrow(paired_logs(timed[key], timed[first], blocks)[1], replication)
-    }
+        return {first} if is_narrow(logs, replication) else set()
+    done = {key for key in others if is_narrow(paired_logs(timed[key], timed[first], blocks)[1], replication)}
     return done | ({first} if len(done) == len(others) else set())
 
 
-def _is_narrow(logs: Sequence[float], replication: Replication) -> bool:
+def is_narrow(logs: Sequence[float], replication: Replication) -> bool:
+    """Say whether the interval of these logarithms is no wider than the wished precision either way."""
     assert replication.precision is not None
     if len(logs) < minimum_processes(replication.confidence):
         return False
@@ -60,7 +59,7 @@ def _is_narrow(logs: Sequence[float], replication: Replication) -> bool:
     return (high - low) / 2 <= math.log1p(replication.precision)
 
 
-def _spent_s(cells: Cells) -> float:
+def spent_s(cells: Cells) -> float:
     """Return the seconds that the case took so far; the variants of one process share its phases."""
     phases = {line.process: _phase_s(line) for lines in cells.values() for line in lines}
     return sum(phases.values())

@@ -132,6 +132,15 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
+def _where(backend: str, device: str) -> str:
+    """Name a backend, with its device where that is no processor."""
+    return backend if device == "cpu" else f"{backend} on {device}"
+
+
+def _place(row: Summary) -> str:
+    return _where(row.backend, row.device)
+
+
 def print_listing(rows: list[dict[str, Any]]) -> None:
     """Print the workload: one line a case and variant with the backends, then what is missing and how to get it."""
     from rich.table import Table
@@ -144,11 +153,11 @@ def print_listing(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         cells.setdefault((row["case"], row["variant"], row["condition"]), []).append(row)
     for (case, variant, condition), found in cells.items():
-        here = ", ".join(row["backend"] for row in found if row["available"])
-        absent = ", ".join(row["backend"] for row in found if not row["available"])
+        here = ", ".join(_where(row["backend"], row["device"]) for row in found if row["available"])
+        absent = ", ".join(_where(row["backend"], row["device"]) for row in found if not row["available"])
         table.add_row(case, variant, condition, here, absent)
     screen.print(table)
-    missing = {row["backend"]: row for row in rows if not row["available"]}
+    missing = {_where(row["backend"], row["device"]): row for row in rows if not row["available"]}
     for name, row in missing.items():
         how = f"; get it with: {row['install']}" if row["install"] else ""
         screen.print(f"{name}: {row['reason']}{how}", markup=False)
@@ -245,9 +254,9 @@ def _print_outcome(screen: "Console", outcome: "Outcome") -> None:
             screen.print(
                 f"{row.status}: {row.case} {row.variant} on {row.backend}: {row.reason}", markup=False
             )
-    absent = Counter(row.backend for row in outcome.rows if row.status == Status.UNAVAILABLE)
-    for backend, count in absent.items():
-        row = next(row for row in outcome.rows if row.backend == backend and row.status == Status.UNAVAILABLE)
+    rows = [row for row in outcome.rows if row.status == Status.UNAVAILABLE]
+    for backend, count in Counter(map(_place, rows)).items():
+        row = next(row for row in rows if _place(row) == backend)
         how = f"; get it with: {row.install}" if row.install else ""
         screen.print(f"{backend} is not here ({count} not run): {row.reason}{how}", markup=False)
     few = sum(1 for row in outcome.rows if row.status == Status.OK and row.low_ns is None)

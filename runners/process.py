@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections import deque
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,23 @@ import psutil
 from runners.plan import Group
 from runners.workload import backends
 
-__all__ = ["Worker", "WorkerDied", "WorkerRefused", "WorkerTimeout", "flag_settings"]
+__all__ = ["Place", "Worker", "WorkerDied", "WorkerRefused", "WorkerTimeout", "flag_settings"]
 
 _SCRIPT = Path(__file__).resolve().with_name("worker.py")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where workers run: the interpreter of an environment, whose kernels, and what variables are set besides.
+
+    ``stamp`` names what else shapes compiled loops there; it is empty for the environment of flopwatch itself.
+    """
+
+    python: str = sys.executable
+    script: Path = _SCRIPT
+    variables: tuple[tuple[str, str], ...] = ()
+    stamp: str = ""
+
 
 #: What a worker inherits; anything else could change a number without being recorded.
 _INHERITED = (
@@ -57,7 +72,12 @@ class WorkerTimeout(Exception):
 
 
 class WorkerRefused(Exception):
-    """The process answered that it cannot do it; the text is its reason."""
+    """The process answered that it cannot do it; the text is its reason, ``status`` that of a measurement."""
+
+    def __init__(self, reason: str, status: str = "failed") -> None:
+        """Keep the status beside the reason."""
+        super().__init__(reason)
+        self.status = status
 
 
 def flag_settings(flags: tuple[str, ...]) -> dict[str, str]:
@@ -67,12 +87,12 @@ def flag_settings(flags: tuple[str, ...]) -> dict[str, str]:
     return {name: value for flag in flags for name, value in FLAG_SETTINGS[flag].items()}
 
 
-def _environment(group: Group, numba_cache: Path, padding: int) -> dict[str, str]:
+def _environment(group: Group, numba_cache: Path, padding: int, place: Place) -> dict[str, str]:
     variables = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     known = backends()
     for name in group.backends:
         variables |= known[name].settings(group.threads)
-    variables |= flag_settings(group.flags)
+    variables |= flag_settings(group.flags) | dict(place.variables)
     variables["NUMBA_CACHE_DIR"] = str(numba_cache)
     variables["PYTHONNOUSERSITE"] = "1"
     variables["PYTHONDONTWRITEBYTECODE"] = "1"
@@ -103,7 +123,7 @@ class Worker:
         numba_cache: Path,
         protocol: dict[str, Any],
         rng: random.Random,
-        python: str = sys.executable,
+        place: Place = Place(),
     ) -> None:
         """Start the process; :meth:`ready` waits until its backends are imported."""
         self.group = group
@@ -112,11 +132,11 @@ class Worker:
         self._stderr: deque[str] = deque(maxlen=20)
         self._lines: queue.Queue[bytes | None] = queue.Queue()
         self._process = subprocess.Popen(
-            [python, str(_SCRIPT)],
+            [place.python, str(place.script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(group, numba_cache, self.padding),
+            env=_environment(group, numba_cache, self.padding, place),
             cwd=scratch,
             start_new_session=os.name == "posix",
         )
@@ -129,7 +149,8 @@ class Worker:
             "scratch": str(scratch),
             "protocol": protocol,
         }
-        self._send(settings)
+        with contextlib.suppress(WorkerDied):  # whoever waits for it to be ready is told why it is not
+            self._send(settings)
 
     def _drain_errors(self) -> None:
         assert self._process.stderr is not None
@@ -173,7 +194,9 @@ class Worker:
                 self.running = message
                 continue
             if not message.get("ok"):
-                raise WorkerRefused(str(message.get("reason", "no reason given")))
+                raise WorkerRefused(
+                    str(message.get("reason", "no reason given")), message.get("status", "failed")
+                )
             return dict(message)
 
     def _line(self, deadline: float, limit_s: float) -> bytes:

@@ -46,6 +46,8 @@ class Subject:
     call: Callable[[], Any]
     before: Callable[[], None] | None = None
     filtered: bool = True
+    #: times on a device in its own way (:class:`runners.device_timing.Timer`)
+    timer: Any = None
     batch: int = 1
     typical_ns: float = 0.0
     long: bool = False
@@ -73,6 +75,10 @@ def warm_up(subject: Subject, protocol: Protocol) -> None:
     A call that takes longer than ``long_call_ns`` gets no warm-up.  What never settles is flagged ``not_steady`` and
     kept (Barrett et al., OOPSLA 2017: a steady state must be tested for, not assumed).
     """
+    if subject.timer is not None:
+        subject.timer.prepare()
+        subject.typical_ns, subject.batch = subject.timer.typical_ns, subject.timer.batch
+        return
     if subject.long:
         return
     times: list[int] = []
@@ -106,8 +112,12 @@ def _is_steady(times: list[int], protocol: Protocol) -> bool:
 def choose_batches(subjects: list[Subject], protocol: Protocol) -> None:
     """Give all subjects the batch that brings the fastest to the target; only samples below 200 µs are batched.
 
-    Unequal batches bias a ratio, so they are used (and flagged) only where the slowest would take too long.
+    Unequal batches bias a ratio, so they are used (and flagged) only where the slowest would take too long.  What a
+    device times chooses its own.
     """
+    subjects = [subject for subject in subjects if subject.timer is None]
+    if not subjects:
+        return
     fastest = min(subject.typical_ns for subject in subjects)
     if fastest >= protocol.batch_below_ns or any(subject.before for subject in subjects):
         return
@@ -150,15 +160,20 @@ def run_rounds(
     covariates: Covariates,
     rng: random.Random,
     rounds: int | None = None,
-) -> None:
+    *,
+    batched: bool = False,
+) -> int:
     """Take the samples of all subjects in balanced random rounds, each with its noise probe.
 
-    Long calls get one round.  Where disturbed rounds leave too few clean ones, the window is widened once.
+    Long calls get one round.  Where disturbed rounds leave too few clean ones, the window is widened once.  Returns
+    how many rounds were planned; ``batched`` says that the number of calls in a sample is chosen already.
     """
     long = [subject for subject in subjects if subject.long]
     short = [subject for subject in subjects if not subject.long]
+    planned = 0
     if short:
-        choose_batches(short, protocol)
+        if not batched:
+            choose_batches(short, protocol)
         planned = rounds or _planned_rounds(short, protocol)
         enough = min(protocol.minimum_clean, planned)
         _rounds(short, planned, covariates, rng, 0)
@@ -169,6 +184,7 @@ def run_rounds(
                 subject.flags.append("contended")
     if long:
         _rounds(long, 1, covariates, rng, 0)
+    return planned
 
 
 def _clean_rounds(subjects: list[Subject]) -> int:
@@ -200,6 +216,12 @@ def sample(subject: Subject, covariates: Covariates, number: int, probe_ns: int)
     subject.returned = None
     if subject.before is not None:
         subject.before()
+    if subject.timer is not None:
+        time_ns, subject.returned, clean = subject.timer.read()
+        subject.time_ns.append(time_ns)
+        subject.round.append(number)
+        subject.clean.append(clean)
+        return
     cpu_before, switches_before, delay_before = covariates.read()
     wall_ns, subject.returned = time_calls(subject.call, subject.batch)
     cpu_after, switches_after, delay_after = covariates.read()

@@ -16,9 +16,10 @@ import os
 import random
 import sys
 import traceback
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any, BinaryIO
+from typing import Any
 
 
 def _make_importable() -> None:
@@ -45,8 +46,11 @@ if __name__ == "__main__":
     _make_importable()
 
 from runners.clocks import Covariates, floor_ns, loop_ns, probe  # noqa: E402 - the package is importable only now
+from runners.device_report import Lost, state_flags, timing_facts  # noqa: E402
+from runners.memory import FirstCallMemory  # noqa: E402
+from runners.prepared import Prepared, Wire  # noqa: E402
 from runners.rounds import Protocol, Subject, run_rounds, sample, warm_up  # noqa: E402
-from runners.workload import Backend, Job, Ready, Unsupported, backends, cases, kernels, variants  # noqa: E402
+from runners.workload import Job, Ready, Unsupported, Variant, backends, cases, kernels, variants  # noqa: E402
 
 __all__ = ["Session", "main"]
 
@@ -56,43 +60,8 @@ Answer = dict[str, Any]
 _FLOORS, _LOOP_SHARE = 10, 0.001
 #: A call that takes longer than this is made once in a process: timed, then checked.
 _ONCE_NS = 2_000_000_000
-
-
-class Wire:
-    """The way back to whoever asked."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        """Write answers to ``stream``."""
-        self._stream = stream
-
-    def send(self, message: Answer) -> None:
-        """Send one JSON line at once."""
-        self._stream.write(json.dumps(message, separators=(",", ":")).encode() + b"\n")
-        self._stream.flush()
-
-
-class Prepared:
-    """A variant of the current case, built, called once and checked."""
-
-    def __init__(self, wish: dict[str, Any], job: Job, ready: Ready) -> None:
-        """Keep what was wished for and the ready call."""
-        self.wish, self.job, self.ready = wish, job, ready
-        self.answer: Answer = {"status": "ok"}
-        #: the first call, where it took so long that it is the one sample of this process
-        self.sampled: Subject | None = None
-        backend = job.backend
-        self.call = ready.call
-        if type(backend).synchronize is not Backend.synchronize:
-            self.call = _synchronised(ready.call, backend.synchronize)
-
-
-def _synchronised(call: Any, synchronize: Any) -> Any:
-    def both() -> Any:
-        returned = call()
-        synchronize()
-        return returned
-
-    return both
+#: The warm-up of a further turn: what another process has put out of the caches comes back.
+_AGAIN_NS = 5_000_000
 
 
 class Session:
@@ -128,7 +97,9 @@ class Session:
     def prepare(self, request: dict[str, Any]) -> Answer:
         """Build the inputs and every wished variant in random order; call each once and check its answer."""
         self.release(request)
-        self.case = next(case for case in cases() if case.id == request["case"])
+        self.case = next((case for case in cases() if case.id == request["case"]), None)
+        if self.case is None:
+            raise Unsupported(f"these kernels have no case {request['case']}")
         kernel = kernels()[self.case.kernel]
         self.inputs = kernel.inputs(self.case, int(request["seed"]))
         wishes = [wish | {"is_twin": False} for wish in request["variants"]]
@@ -145,12 +116,7 @@ class Session:
 
     def _prepare_one(self, wish: dict[str, Any], seed: int) -> Answer:
         try:
-            variant = next(
-                variant
-                for variant in variants(self.case)
-                if (variant.name, variant.backend, variant.condition)
-                == (wish["variant"], wish["backend"], wish["condition"])
-            )
+            variant = self._variant(wish)
             job = Job(
                 self.case,
                 self.backends[variant.backend],
@@ -167,7 +133,7 @@ class Session:
         except MemoryError:
             return {"status": "skipped", "reason": "not enough memory to build it"}
         except Exception as error:
-            return _failure(error)
+            return self._failed(error)
         self.prepared.append(prepared)
         if not wish.get("check_later"):
             prepared.answer |= self._first_call(prepared)
@@ -175,11 +141,20 @@ class Session:
             self.prepared.remove(prepared)
         return prepared.answer
 
+    def _variant(self, wish: dict[str, Any]) -> Variant:
+        wanted = (wish["variant"], wish["backend"], wish["condition"])
+        for variant in variants(self.case):
+            if (variant.name, variant.backend, variant.condition) == wanted:
+                return variant
+        raise Unsupported(f"these kernels have no variant {wish['variant']} of {self.case.id}")
+
     def _first_call(self, prepared: Prepared) -> Answer:
         """Time the first call apart and check what it returned: no speed without a right answer."""
         try:
             subject = Subject(prepared.call, prepared.ready.before, filtered=False)
-            sample(subject, self.covariates, 0, probe())
+            memory, probe_ns = FirstCallMemory(), probe()
+            memory.of_first(lambda: sample(subject, self.covariates, 0, probe_ns))
+            prepared.memory = memory.increase
             (first_call_ns,), returned = subject.time_ns, subject.returned
             subject.returned = None
             if first_call_ns > _ONCE_NS and not prepared.job.backend.first_call_differs:
@@ -188,7 +163,25 @@ class Session:
         except MemoryError:
             return {"status": "skipped", "reason": "not enough memory to run it"}
         except Exception as error:
-            return _failure(error)
+            return self._failed(error)
+
+    def _failed(self, error: Exception) -> Answer:
+        """Say what went wrong, in the words of the backend whose device it was; raise Lost where all is over."""
+        for backend in self.backends.values():
+            known = backend.explain(error)
+            if known is not None:
+                answer = {"status": known.status, "reason": known.reason}
+                if known.lost:
+                    raise Lost(answer) from error
+                return answer
+        return _failure(error)
+
+    def reason_of(self, error: Exception) -> Answer:
+        """Return status and reason of an error that ended a request."""
+        try:
+            return self._failed(error)
+        except Lost as lost:
+            return lost.answer
 
     def _checked(self, prepared: Prepared, returned: Any) -> Answer:
         check = kernels()[self.case.kernel].check(self.case, self.inputs, prepared.ready.result(returned))
@@ -205,32 +198,47 @@ class Session:
                 f"error {check.max_absolute:.3g} (relative {check.max_relative:.3g}) "
                 f"exceeds the tolerance {check.tolerance:.3g}"
             )
-        if prepared.ready.attributes is not None:
-            answer["attributes"] = prepared.ready.attributes()
+        own = prepared.ready.attributes() if prepared.ready.attributes is not None else {}
+        answer["attributes"] = prepared.memory | own
         return answer
 
     def measure(self, request: dict[str, Any]) -> Answer:
-        """Warm up, take balanced rounds, and check the timed outputs again."""
+        """Warm up, take balanced rounds, and check the timed outputs again.
+
+        What is measured ``again``, in a further turn of this process, needs little warming up.
+        """
+        protocol = replace(self.protocol, warm_up_ns=_AGAIN_NS) if request.get("again") else self.protocol
+        batches = request.get("batches") or []
         measured: list[tuple[Prepared, Subject]] = []
         filtered = bool(request.get("filtered", True))
         for prepared in self.prepared:
             subject = prepared.sampled or Subject(
-                prepared.call, prepared.ready.before, filtered and self.covariates.available
+                prepared.call,
+                prepared.ready.before,
+                filtered and self.covariates.available,
+                prepared.ready.timer,
             )
             known_ns = prepared.wish.get("known_ns") or 0
-            subject.long = known_ns > self.protocol.long_call_ns
+            subject.long = known_ns > protocol.long_call_ns
+            if batches:
+                subject.batch = batches[prepared.wish["index"]] or 1
             measured.append((prepared, subject))
         left = [(prepared, subject) for prepared, subject in measured if prepared.sampled is None]
         self.covariates.follow_threads()
+        before = self._device_states()
         for prepared, subject in left:
             self.wire.send({"event": "variant", "index": prepared.wish["index"], "phase": "warm-up"})
-            warm_up(subject, self.protocol)
+            warm_up(subject, protocol)
         self.covariates.follow_threads()
         self.wire.send({"event": "rounds"})
         rng = random.Random(request["order_seed"])
+        planned = 0
         if left:
             subjects = [subject for _, subject in left]
-            run_rounds(subjects, self.protocol, self.covariates, rng, request.get("rounds"))
+            chosen = bool(batches) and all(batches[one.wish["index"]] for one, _ in left)
+            planned = run_rounds(
+                subjects, protocol, self.covariates, rng, request.get("rounds"), batched=chosen
+            )
         answers = {
             one.wish["index"]: self._samples(one, subject)
             for one, subject in measured
@@ -240,7 +248,24 @@ class Session:
             answer = answers.get(twin.wish["index"], {})
             if twin.wish["is_twin"] and "samples" in answer:
                 answer["twin"] = self._samples(twin, subject).get("samples")
-        return {"variants": list(answers.values())}
+        self._add_device_states(answers, before, int(request.get("device_processes", 1)))
+        return {"variants": list(answers.values()), "rounds": planned}
+
+    def _device_states(self) -> dict[str, dict[str, Any]]:
+        return {key: backend.device_state() for key, backend in self.backends.items()}
+
+    def _add_device_states(self, answers: dict[int, Answer], before: dict[str, Any], own: int) -> None:
+        """Add what the devices said before and after the rounds, and flag what it means for the numbers.
+
+        ``own`` is how many processes of this run compute on the device: more than these are others.
+        """
+        after = self._device_states()
+        for one in self.prepared:
+            key, answer = one.wish["backend"], answers.get(one.wish["index"], {})
+            if after.get(key) and not one.wish["is_twin"] and "samples" in answer:
+                seen = {"device_before": before[key], "device_after": after[key]}
+                answer["attributes"] = answer.get("attributes", {}) | seen
+                answer["flags"] = sorted({*answer["flags"], *state_flags((before[key], after[key]), own)})
 
     def _samples(self, prepared: Prepared, subject: Subject) -> Answer:
         answer: Answer = {"index": prepared.wish["index"], "status": "ok"}
@@ -250,14 +275,18 @@ class Session:
             try:
                 answer |= self._checked(prepared, subject.returned)
             except Exception as error:
-                answer |= _failure(error)
+                answer |= self._failed(error)
         subject.returned = None
         if answer["status"] == "wrong":
             answer["reason"] = f"after timing: {answer.get('reason', '')}"
         if answer["status"] == "ok":
+            timer = subject.timer
             flags = {*subject.flags, *self._floor_flags(subject)} | (
-                set() if subject.filtered else {"unfiltered"}
+                set() if subject.filtered or timer is not None else {"unfiltered"}
             )
+            if timer is not None:
+                flags |= set(timer.flags)
+                answer["attributes"] = answer.get("attributes", {}) | timing_facts(timer, self.case)
             answer |= {
                 "flags": sorted(flags),
                 "samples": {
@@ -274,6 +303,8 @@ class Session:
 
     def _floor_flags(self, subject: Subject) -> list[str]:
         """Flag a call so short that measuring it from here says more of the measuring than of the call."""
+        if subject.timer is not None:
+            return []
         call_ns = median(subject.time_ns) / subject.batch
         too_short = call_ns < _FLOORS * self.floor_ns or self.loop_ns > _LOOP_SHARE * call_ns
         return ["below_floor"] if too_short else []
@@ -282,6 +313,8 @@ class Session:
         """Drop the case: its inputs, outputs and files held open."""
         self.prepared, self.inputs, self.case = [], {}, None
         gc.collect()
+        for backend in self.backends.values():
+            backend.release()
         return {}
 
 
@@ -324,9 +357,13 @@ def main() -> int:
             break
         try:
             wire.send({"ok": True} | handlers[request["op"]](request))
+        except Lost as lost:
+            traceback.print_exc()
+            wire.send({"ok": False, **lost.answer})
+            return 1
         except Exception as error:
             traceback.print_exc()
-            wire.send({"ok": False, "reason": _failure(error)["reason"]})
+            wire.send({"ok": False, **session.reason_of(error)})
     return 0
 
 

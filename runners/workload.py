@@ -89,18 +89,20 @@ class Ready:
     """A prepared call.  Only ``call`` is timed.
 
     ``result`` turns what the call returned (or left behind) into host arrays to be checked; ``before`` runs untimed
-    before each sample and forbids batching; ``attributes`` are facts about the result such as a file's size.
+    before each sample and forbids batching; ``attributes`` are facts about the result such as a file's size.  A
+    ``timer`` (:class:`runners.device_timing.Timer`) times on a device in its own way; the call then only enqueues.
     """
 
     call: Callable[[], Any]
     result: Callable[[Any], Any] = lambda returned: returned
     before: Callable[[], None] | None = None
     attributes: Callable[[], dict[str, Any]] | None = None
+    timer: Any = None
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One way to compute the cases of a kernel on one backend.
+    """One way to compute the cases of a kernel on one backend, named by the backend's ``key``.
 
     ``threads``: ``one`` (only with one), ``many`` (only with several), ``any``.  ``flags`` ask for a process of its own
     kind, such as ``no-vectorise`` (compiled with both vectorisers off).  ``store``: ``regular`` or ``streaming`` where
@@ -171,6 +173,8 @@ class Backend:
 
     name: str
     device: str = "cpu"
+    #: set where a library is there for several devices: then one of its backends has another key than its name
+    _key: str = ""
     #: a sentence for people
     title: str = ""
     #: what pip installs, and the extra of flopwatch that brings it
@@ -208,12 +212,28 @@ class Backend:
     def synchronize(self) -> None:
         """Wait until the device has finished."""
 
+    @property
+    def key(self) -> str:
+        """The name that variants and workers use: that of the library, with the device where it has several."""
+        return self._key or self.name
+
+    def release(self) -> None:
+        """Give memory that is kept for later back, once a case is done."""
+
+    def device_state(self) -> dict[str, Any]:
+        """Return what the device says of itself at this moment: heat, power, clocks, who else computes."""
+        return {}
+
+    def explain(self, error: BaseException) -> Any:
+        """Say what an error of the device means (:class:`runners.backends.cuda.Trouble`), or None."""
+        return None
+
 
 def backends() -> dict[str, Backend]:
-    """All backends by name, in the order in which people read them."""
+    """All backends by key, in the order in which people read them."""
     from runners.backends import BACKENDS
 
-    return {backend.name: backend for backend in BACKENDS}
+    return {backend.key: backend for backend in BACKENDS}
 
 
 @cache
@@ -267,9 +287,12 @@ def cases(patterns: tuple[str, ...] = ()) -> Iterator[Case]:
 
 
 def variants(case: Case) -> Iterator[Variant]:
-    """Every variant of a case: our own loops from its kernel, the operators from the backends."""
+    """Every variant of a case: our own loops from its kernel, the operators from the backends, with cold caches too."""
+    from runners.cold import cold_variants
+
     own = kernels()[case.kernel].variants
     brought = (variant for backend in backends().values() for variant in backend.operators)
-    for variant in (*own, *brought):
-        if variant.kernel == case.kernel and variant.applies(case):
-            yield variant
+    fitting = (
+        variant for variant in (*own, *brought) if variant.kernel == case.kernel and variant.applies(case)
+    )
+    yield from cold_variants(case, fitting)

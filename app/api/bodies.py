@@ -1,13 +1,14 @@
 """Receiving what a client sends: never more than is allowed, never slower than is fair, never all memory."""
 
 import asyncio
+import contextlib
 import os
 import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 from app.api.answers import Refusal
 
@@ -31,6 +32,8 @@ ENCODINGS = ("", "gzip", "identity", "x-gzip")
 IDLE_S = 30.0
 GRACE_S = 30.0
 SLOWEST_BYTES_PER_S = 1024
+#: What is a little too large is read to its end before it is refused, for so long.
+DROP_S = 10.0
 #: Bodies of one token at a time, and bytes of all bodies together.
 BODIES_OF_TOKEN = 16
 BODIES_BYTES = 256 * MIB
@@ -100,10 +103,12 @@ def _too_large(limit: int) -> Refusal:
 async def receive(request: Request, body: bytearray, limit: int) -> None:
     """Fill ``body`` with what the client sends; raises 408, 413 or 503."""
     promised = request.headers.get("content-length", "")
+    stream = request.stream()
     if promised.isdecimal() and (len(promised) > 15 or int(promised) > limit):
+        if len(promised) <= 15 and int(promised) <= 2 * limit:
+            await _drop(stream)
         raise _too_large(limit)
     started = time.monotonic()
-    stream = request.stream()
     while True:
         try:
             chunk = await asyncio.wait_for(anext(stream, None), IDLE_S)
@@ -119,6 +124,14 @@ async def receive(request: Request, body: bytearray, limit: int) -> None:
         _room.bytes += len(chunk)
         if time.monotonic() - started > GRACE_S + len(body) / SLOWEST_BYTES_PER_S:
             raise _slow(f"slower than {SLOWEST_BYTES_PER_S} bytes/s")
+
+
+async def _drop(stream: AsyncIterator[bytes]) -> None:
+    """Read on without keeping anything, for a while: a proxy that is still sending would lose the answer."""
+    with contextlib.suppress(TimeoutError, ClientDisconnect):
+        async with asyncio.timeout(DROP_S):
+            async for _ in stream:
+                pass
 
 
 def _slow(why: str) -> Refusal:

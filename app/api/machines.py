@@ -1,4 +1,4 @@
-"""``GET /api/v1/machines``: the machines, when each was heard of last, and which uploads were refused."""
+"""``GET /api/v1/machines``: machines and jobs, when each was heard of last, and which uploads were refused."""
 
 import asyncio
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from app import fleet
+from app import fleet, jobs
 from app.api.answers import SAFE
 from data.tokens import Token, Tokens
 
@@ -29,6 +29,11 @@ _FIELDS = (
     *("problems", "clock_ahead"),
 )
 
+_JOB_FIELDS = (
+    *("machine_id", "machine", "job", "state", "outcome", "text", "done", "due", "seen", "every_s", "run_id"),
+    "waiting",
+)
+
 
 def _state() -> dict[str, Any]:
     contacts: dict[str, str] = {}
@@ -39,7 +44,8 @@ def _state() -> dict[str, Any]:
         {name: _plain(row.get(name)) for name in _FIELDS} | {"last_contact": contacts.get(row["machine_id"])}
         for row in fleet.machines()
     ]
-    return {"machines": machines, "refused": fleet.refused()}
+    unattended = [{name: _plain(row.get(name)) for name in _JOB_FIELDS} for row in jobs.jobs()]
+    return {"machines": machines, "jobs": unattended, "refused": fleet.refused()}
 
 
 def _plain(value: Any) -> Any:

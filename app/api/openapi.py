@@ -3,11 +3,13 @@
 import functools
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from app.api import bodies
 from app.api.health import version_of_flopwatch
+from data.heartbeats import Heartbeat
 
 __all__ = ["document", "get"]
 
@@ -69,6 +71,22 @@ def _schemas() -> dict[str, Any]:
             "last_contact": _NO_TEXT,
         }
     )
+    job = _object(
+        {
+            "machine_id": _TEXT,
+            "machine": _TEXT,
+            "job": _TEXT,
+            "state": {"enum": ["done", "due", "overdue", "unscheduled"]},
+            "outcome": {"enum": ["measured", "failed", "skipped", "interrupted"]},
+            "text": _TEXT,
+            "done": _NO_TEXT,
+            "due": _NO_TEXT,
+            "seen": _MOMENT,
+            "every_s": {"type": ["number", "null"]},
+            "run_id": _NO_TEXT,
+            "waiting": _COUNT,
+        }
+    )
     refused = _object(
         {"token": _TEXT, "machine_id": _NO_TEXT, "at": _MOMENT, "code": _TEXT, "message": _TEXT}
     )
@@ -89,9 +107,11 @@ def _schemas() -> dict[str, Any]:
         "Machines": _object(
             {
                 "machines": {"type": "array", "items": machine},
+                "jobs": {"type": "array", "items": job},
                 "refused": {"type": "array", "items": refused},
             }
         ),
+        "Heartbeat": _heartbeat(),
         "Health": _object(
             {
                 "status": {"const": "ok"},
@@ -102,6 +122,11 @@ def _schemas() -> dict[str, Any]:
             }
         ),
     }
+
+
+def _heartbeat() -> dict[str, Any]:
+    _, known = msgspec.json.schema_components([Heartbeat])
+    return dict(known["Heartbeat"])
 
 
 def _paths() -> dict[str, Any]:
@@ -154,6 +179,21 @@ def _paths() -> dict[str, Any]:
                 "summary": "The machines, when each was heard of last, and which uploads were refused.",
                 "security": [{"token": []}],
                 "responses": {"200": _json("All machines.", "Machines"), **_errors(*reading)},
+            }
+        },
+        "/api/v1/heartbeats": {
+            "post": {
+                "operationId": "giveSignOfLife",
+                "summary": "What the job of a machine did, and when it is due again; instead of the one before.",
+                "security": [{"token": []}],
+                "requestBody": {
+                    "required": True,
+                    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Heartbeat"}}},
+                },
+                "responses": {
+                    "204": {"description": "It is kept."},
+                    **_errors("400", "413", "507", *reading),
+                },
             }
         },
         "/api/v1/health": {

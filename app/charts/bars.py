@@ -1,13 +1,12 @@
 """Grouped bars: the results of one kernel by case, backend and variant."""
 
 import html
-import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from app import colours, rows, texts
-from app.charts import base
+from app.charts import base, points
 from app.rows import Row
 
 __all__ = ["describe_throughput", "throughput"]
@@ -45,27 +44,6 @@ def _scaled(number: float | None, scale: float) -> float | None:
     return None if number is None else number / scale
 
 
-def _whiskers(drawn: Sequence[Row], scale: float, theme: colours.Theme) -> dict[str, Any]:
-    """Return the error bars: from the value to the ends of its interval, none where there is no interval."""
-    above: list[float] = []
-    below: list[float] = []
-    for row in drawn:
-        middle, ends = rows.value(row) or 0.0, rows.interval(row)
-        low, high = ends or (middle, middle)
-        below.append((middle - low) / scale)
-        above.append((high - middle) / scale)
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": above,
-        "arrayminus": below,
-        "color": theme.ink,
-        "thickness": 1.4,
-        "width": 3,
-        "visible": any(above) or any(below),
-    }
-
-
 def _bars(
     number: int, name: str, drawn: Sequence[Row], strength: float, scale: float, theme: colours.Theme
 ) -> dict[str, Any]:
@@ -77,7 +55,7 @@ def _bars(
         "legendgroup": str(number),
         "x": [rows.case_label(str(row.get("case_id"))) for row in drawn],
         "y": [_scaled(rows.value(row), scale) for row in drawn],
-        "error_y": _whiskers(drawn, scale, theme),
+        "error_y": points.whiskers(drawn, scale, theme.ink, 1.4),
         "marker": _fill(str(first.get("backend")), str(first.get("variant")), strength, theme),
         "hovertext": [base.hover(name, row) for row in drawn],
         "hovertemplate": "%{hovertext}<extra></extra>",
@@ -106,12 +84,6 @@ def _rim(theme: colours.Theme) -> dict[str, Any]:
     return {"color": "rgba(0,0,0,0)", "line": {"color": theme.ink, "width": 1.5}}
 
 
-def _log_range(values: Iterable[float]) -> list[float]:
-    """Return the exponents of a logarithmic axis, from the start of the decade below the least value."""
-    found = [number for number in values if number > 0]
-    return [math.floor(math.log10(min(found)) - 0.1), math.log10(max(found)) + 0.1]
-
-
 def throughput(
     board: Iterable[Row], theme: colours.Theme, *, logarithmic: bool = False
 ) -> base.Figure | None:
@@ -135,9 +107,11 @@ def throughput(
     )
     foot = 0.0
     if logarithmic:
-        limits = [(rows.value(row) or 0.0) / scale for row in drawn]
+        limits = [
+            end / scale for row in drawn for end in (*(rows.interval(row) or ()), rows.value(row) or 0.0)
+        ]
         limits += [rows.ceiling_rate(row) or 0.0 for row in drawn]
-        value_axis |= {"type": "log", "range": _log_range(limits), "dtick": "D2"}
+        value_axis |= base.logarithmic(limits, margin=0.1)
         foot = 10.0 ** value_axis["range"][0]
     labels = list(dict.fromkeys(rows.case_label(str(row.get("case_id"))) for row in held))
     grouped = rows.series(held)

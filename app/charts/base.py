@@ -1,12 +1,14 @@
 """What all figures share: axes, layout, and the words for one result."""
 
 import html
+import math
+from collections.abc import Iterable
 from typing import Any
 
 from app import colours, texts
 from app.rows import Row
 
-__all__ = ["CONFIG", "FONT_SIZE", "Figure", "axis", "hover", "layout", "spoken", "title"]
+__all__ = ["CONFIG", "FONT_SIZE", "Figure", "axis", "hover", "layout", "logarithmic", "spoken", "title"]
 
 #: A figure as Plotly's JSON: ``data`` and ``layout``.
 Figure = dict[str, Any]
@@ -33,6 +35,30 @@ def axis(theme: colours.Theme, **more: Any) -> dict[str, Any]:
         "tickfont": {"color": theme.muted, "size": FONT_SIZE - 1},
         "automargin": True,
         **more,
+    }
+
+
+def logarithmic(values: Iterable[float], *, margin: float = 0.06) -> dict[str, Any]:
+    """Return what makes an axis over ``values`` logarithmic: its range, and ticks that read as whole numbers.
+
+    Over one or two decades ticks stand at 1, 2 and 5, over more at the powers of ten.
+    """
+    found = [value for value in values if value > 0 and math.isfinite(value)] or [1.0, 10.0]
+    low, high = math.log10(min(found)), math.log10(max(found))
+    space = max(margin, margin * (high - low))
+    low, high = low - space, high + space
+    steps = (1,) if high - low > 3 else (1, 2, 5)
+    ticks = [
+        step * 10.0**decade
+        for decade in range(math.floor(low), math.ceil(high) + 1)
+        for step in steps
+        if low <= math.log10(step) + decade <= high
+    ]
+    return {
+        "type": "log",
+        "range": [low, high],
+        "tickvals": ticks,
+        "ticktext": [f"{tick:,.10g}" for tick in ticks],
     }
 
 

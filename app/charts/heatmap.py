@@ -35,15 +35,19 @@ def _hover(row: Row) -> str:
     )
 
 
-def speedups(found: Sequence[Row], theme: colours.Theme) -> base.Figure | None:
+def speedups(
+    found: Sequence[Row], theme: colours.Theme, *, names: Sequence[str] = (), full: float = _FULL
+) -> base.Figure | None:
     """Return cases by series, coloured by the logarithm of the speedup; None where there is nothing to compare.
 
-    ``found`` is what :func:`app.speedups.against` returns.  A cell without a result is empty.
+    ``found`` is what :func:`app.speedups.against` returns.  A cell without a result is empty.  ``names`` gives the
+    order of the columns (default: that of backends and variants); colours are full from the factor ``full`` on.
     """
     drawn = [row for row in found if (texts.finite(row.get("speedup")) or 0.0) > 0]
     if not drawn:
         return None
-    names = list(dict.fromkeys(str(row.get("series")) for row in sorted(drawn, key=_series_order)))
+    held = dict.fromkeys(str(row.get("series")) for row in sorted(drawn, key=_series_order))
+    names = [name for name in names if name in held] or list(held)
     cases = list(dict.fromkeys(str(row.get("case_id")) for row in drawn))
     cells = {(str(row.get("case_id")), str(row.get("series"))): row for row in drawn}
     grid = [[cells.get((case, name)) for name in names] for case in cases]
@@ -59,8 +63,8 @@ def speedups(found: Sequence[Row], theme: colours.Theme) -> base.Figure | None:
         "hovertemplate": "%{hovertext}<extra></extra>",
         "hoverongaps": False,
         "colorscale": [[0, theme.slower], [0.5, theme.surface], [1, theme.faster]],
-        "zmin": -math.log2(_FULL),
-        "zmax": math.log2(_FULL),
+        "zmin": -math.log2(full),
+        "zmax": math.log2(full),
         "xgap": 3,
         "ygap": 3,
         "showscale": False,
@@ -70,7 +74,7 @@ def speedups(found: Sequence[Row], theme: colours.Theme) -> base.Figure | None:
         "data": [trace],
         "layout": base.layout(
             theme,
-            130 + 46 * len(cases),
+            130 + (46 if len(cases) <= 8 else 30) * len(cases),
             "",
             xaxis=base.axis(theme, type="category", side="top", **plain),
             yaxis=base.axis(theme, type="category", autorange="reversed", **plain),

@@ -6,12 +6,10 @@ from typing import Any
 
 from app import colours, texts
 from app.charts import base
+from app.charts.points import SVG_POINTS
 from app.rows import Row
 
 __all__ = ["describe_samples", "samples"]
-
-#: Beyond so many points, WebGL draws faster than SVG.
-_SVG_POINTS = 2_000
 
 #: One timing: position of its process on the axis, ns per call, whether it is clean.
 Point = tuple[float, float, bool]
@@ -59,7 +57,7 @@ def samples(
     scale, unit = texts.time_scale(sorted(time for _, time, _ in points)[len(points) // 2])
     clean = [point for point in points if point[2]]
     disturbed = [point for point in points if not point[2]]
-    colour, fast = colours.backend(str(measurement.get("backend"))), len(points) > _SVG_POINTS
+    colour, fast = colours.backend(str(measurement.get("backend"))), len(points) > SVG_POINTS
     traces = [_cloud("clean sample", clean, colour, "circle", scale, fast)] if clean else []
     if disturbed:
         traces.append(_cloud("disturbed sample", disturbed, theme.muted, "x-thin-open", scale, fast))

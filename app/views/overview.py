@@ -5,7 +5,21 @@ from datetime import UTC, datetime, timedelta
 
 import streamlit as st
 
-from app import charts, filters, fleet, parts, reading, rows, tables, texts
+from app import (
+    charts,
+    events,
+    filters,
+    fleet,
+    jobs,
+    parts,
+    published,
+    questions,
+    reading,
+    rows,
+    starter,
+    tables,
+    texts,
+)
 from app.rows import Row
 
 __all__ = ["render"]
@@ -47,38 +61,91 @@ def render() -> None:
     machines = fleet.machines()
     if not machines:
         parts.empty()
+        starter.offer([])
         return
     names = reading.machines()
     if len(names) > 1:
         filters.enter(PAGE, {"machine": next(iter(names.values()))})
     problems, runs = reading.ask(_PROBLEMS), reading.ask(_RUNS)
-    _figures(machines, runs, problems)
+    machine = _machine(names)
+    changed = _undecided(machine)
+    _figures(machines, runs, problems, changed)
+    _claims(machine)
+    starter.offer(_kernels(machine))
+    _changed(changed, names.get(machine or ""))
     if problems:
         st.subheader("Wrong or failed", anchor=False)
         st.markdown(":gray[What is not right has no speed: no time of these is shown anywhere.]")
         parts.problem_list(problems)
     if runs:
         _moved(runs[0])
-    _fastest(names)
+    _fastest(names, machine)
     st.subheader("Machines", anchor=False)
     _stale(machines)
     fleet.render(machines)
     parts.table(
         machines, tables.MACHINES, key="machines", alt="Machines that have measured, the newest run first"
     )
+    jobs.render()
     st.subheader("Newest runs", anchor=False)
     parts.table(runs, tables.RUNS, key="runs", alt="The ten newest runs")
     _absent()
 
 
-def _figures(machines: Sequence[Row], runs: Sequence[Row], problems: Sequence[Row]) -> None:
-    """Show the four numbers that say at a glance whether anything needs a look."""
+def _machine(names: Mapping[str, str]) -> str | None:
+    """Ask for the machine that the page is about, where there is more than one."""
+    if len(names) == 1:
+        return next(iter(names))
+    chosen: str | None = filters.one("Machine", "machine", list(names), names.__getitem__)
+    if chosen is None:
+        st.info("The link names a machine that is not here. Choose one above.")
+    return chosen
+
+
+def _kernels(machine: str | None) -> list[str]:
+    held = {str(row["kernel"]) for row in questions.newest(machine)} if machine else set()
+    return sorted(held, key=rows.kernel_order)
+
+
+def _undecided(machine: str | None) -> list[Row]:
+    """Return what changed on the machine and is not settled: confirmed first, then alarms, then the newest."""
+    return [] if machine is None else events.together(reading.ask(events.of_machine, machine).rows)
+
+
+def _claims(machine: str | None) -> None:
+    """Say in one line what the published claims come to on the machine."""
+    line = published.in_one_line(published.findings(machine)) if machine else ""
+    if line:
+        st.markdown(f"Published claims on this machine: {texts.escape(line)}")
+
+
+def _changed(changed: Sequence[Row], machine: str | None) -> None:
+    """Name what changed, the most important first."""
+    if not changed or machine is None:
+        return
+    st.subheader("Changed", anchor=False)
+    chosen = parts.table(
+        changed, tables.EVENTS_TOGETHER, key="changed", alt="Changes that nobody has settled yet", choose=True
+    )
+    st.markdown(
+        ":gray[Choose a row to see its series, and to confirm or accept the change, or call it noise.]"
+    )
+    if chosen is not None:
+        wanted = {"machine": machine, "series": str(chosen["series_id"]), "view": "both"}
+        st.switch_page("views/regressions.py", query_params=wanted)
+
+
+def _figures(
+    machines: Sequence[Row], runs: Sequence[Row], problems: Sequence[Row], changed: Sequence[Row]
+) -> None:
+    """Show the numbers that say at a glance whether anything needs a look."""
     newest = runs[0] if runs else {}
     with st.container(horizontal=True):
-        st.metric("Last run", parts.ago(newest.get("started")), border=True, width=165)
+        st.metric("Last run", parts.ago(newest.get("started")), border=True, width=205)
         st.metric("On", texts.escape(newest.get("machine") or texts.ABSENT), border=True, width=165)
         st.metric("Machines", len(machines), border=True, width=165)
         st.metric("Wrong or failed", len(problems), border=True, width=165)
+        st.metric("Changes to settle", len(changed), border=True, width=165)
 
 
 def _moved(newest: Row) -> None:
@@ -94,15 +161,11 @@ def _moved(newest: Row) -> None:
     parts.table(moved, tables.MOVED, key="moved", alt="Results that changed between the two newest runs")
 
 
-def _fastest(names: Mapping[str, str]) -> None:
+def _fastest(names: Mapping[str, str], machine: str | None) -> None:
     """Draw the fastest result of each case on one machine, as a share of its ceiling."""
-    st.subheader("Fastest of each case", anchor=False)
-    machine: str | None = next(iter(names))
-    if len(names) > 1:
-        machine = filters.one("Machine", "machine", list(names), names.__getitem__)
     if machine is None:
-        st.info("The link names a machine that is not here. Choose one above.")
         return
+    st.subheader("Fastest of each case", anchor=False)
     best = rows.podium(reading.ask(_FASTEST, machine))
     figure = charts.ceiling_shares(best, parts.theme())
     if figure is not None:

@@ -1,13 +1,11 @@
 """Run: what was measured here, with what, and can it be trusted?"""
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import streamlit as st
 
-from app import charts, filters, parts, reading, rows, tables, texts
+from app import charts, filters, machines, parts, reading, rows, tables, texts
 from app.rows import Row
 from data import queries
 from data.errors import NotFound
@@ -16,6 +14,7 @@ __all__ = ["render"]
 
 PAGE = "views/run.py"
 
+_MACHINE = "SELECT * FROM machines WHERE machine_id = ?"
 _RUNS = "SELECT run_id, started, machine, profile FROM runs ORDER BY started DESC LIMIT 200"
 
 
@@ -59,6 +58,8 @@ def _provenance(run: Row) -> None:
         f":gray[{texts.escape(run.get('run_id'))}, started {parts.ago(run.get('started'))}, flopwatch "
         f"{texts.escape(run.get('flopwatch_version'))} at {texts.escape(run.get('flopwatch_commit') or '?')}]"
     )
+    st.markdown("To measure it again, in the environment that it had:")
+    st.code(f"flopwatch reproduce {run.get('run_id')}", language="bash")
     st.markdown("The command that made it:")
     st.code(shlex.join(str(word) for word in run.get("command") or []), language="bash")
     for note in reading.ask(queries.notes, run["run_id"]):
@@ -106,55 +107,56 @@ def _measurements(measured: Sequence[Row]) -> None:
     parts.problem_list([row for row in ordered if str(row.get("status")) in parts.PROBLEMS])
 
 
-def _flat(value: Any, name: str = "") -> dict[str, str]:
-    """Return nested facts as one level: ``blas.0.version`` → text."""
-    if isinstance(value, str) and value[:1] in ("{", "["):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return {name: value}
-    if isinstance(value, Mapping):
-        items: list[tuple[str, Any]] = [(str(key), one) for key, one in value.items()]
-    elif isinstance(value, list):
-        items = [(str(position), one) for position, one in enumerate(value)]
-    else:
-        return {name: str(value)}
-    flat: dict[str, str] = {}
-    for key, one in items:
-        flat |= _flat(one, f"{name}.{key}" if name else key)
-    return flat
-
-
 def _facts(run: Row) -> dict[str, str]:
+    """Return all that is known about where a run ran: machine, environment and program."""
     environment = dict(reading.ask(queries.environment, run["environment_id"]))
     environment["flopwatch"] = f"{run.get('flopwatch_version')} {run.get('flopwatch_commit')}"
-    return _flat(environment)
+    found = reading.ask(_MACHINE, run.get("machine_id"))
+    machine = machines.facts(found[0]) if found else {}
+    return machines.flat(environment) | {f"machine.{name}": fact for name, fact in machine.items()}
 
 
 def _environment(run: Row, others: Mapping[str, str]) -> None:
-    """Show the environment of the run, or how it differs from that of another."""
+    """Show where the run ran, or how that differs from where another did."""
     st.subheader("Environment", anchor=False)
     here = _facts(run)
-    other = None
-    if others:
-        other = st.selectbox(
-            "Compare with",
-            list(others),
-            index=None,
-            format_func=others.__getitem__,
-            placeholder="no other run",
-        )
-    if other is None:
+    other = _other(others)
+    there = None
+    if other:
+        try:
+            there = _facts(reading.ask(queries.run, other))
+        except NotFound:
+            st.info(f"No run is called {texts.escape(other)}. Choose one of the list, or paste a whole id.")
+    if there is None:
         shown: list[Row] = [{"fact": name, "here": here[name]} for name in sorted(here)]
         parts.table(shown, tables.FACTS, key="environment", alt="The environment of the run")
         return
-    there = _facts(reading.ask(queries.run, other))
     differing = sorted(name for name in {*here, *there} if here.get(name) != there.get(name))
     if not differing:
-        st.success("Both runs had the same environment.")
+        st.success("Both runs had the same machine, environment and program.")
         return
+    st.markdown(f":gray[{len(differing)} of {len({*here, *there})} facts differ.]")
     shown = [{"fact": name, "here": here.get(name), "there": there.get(name)} for name in differing]
     parts.table(shown, tables.DIFFERENCES, key="difference", alt="Facts in which the two environments differ")
+
+
+def _other(others: Mapping[str, str]) -> str | None:
+    """Ask for another run, from the list or by its id; the URL keeps it."""
+    given = st.query_params.get("other")
+    options = [*others, *([given] if given and given not in others else [])]
+    chosen: str | None = st.selectbox(
+        "Compare with another run (choose it, or paste its id)",
+        options,
+        index=options.index(given) if given else None,
+        format_func=lambda run: others.get(run, run),
+        placeholder="no other run",
+        accept_new_options=True,
+    )
+    if chosen and chosen != given:
+        st.query_params["other"] = chosen
+    elif not chosen and given:
+        del st.query_params["other"]
+    return chosen
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ import os
 import re
 import time
 import uuid
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -36,6 +35,11 @@ class DirectoryLedger:
 
     @property
     def name(self) -> str:
+        """The folder."""
+        return str(self.root)
+
+    @property
+    def address(self) -> str:
         """The folder."""
         return str(self.root)
 
@@ -81,39 +85,34 @@ class DirectoryLedger:
     def _path(self, sha256: str, kind: str) -> Path:
         return self.root / sha256[:2] / f"{sha256}.{kind}.{'jsonl' if kind == RUN else 'json'}"
 
-    def _locate(self, sha256: str) -> Path | None:
-        run = self._path(sha256, RUN)
-        if run.exists():
-            return run
-        others = (self.root / sha256[:2]).glob(f"{sha256}.*.json")
-        return next((path for path in others if _NAME.fullmatch(path.name)), None)
-
     def find(self, sha256: str) -> Entry | None:
         """Return an entry by its digest, or None."""
         try:
-            path = self._locate(sha256)
+            path = self.path(sha256)
             return _entry(path.name, path.stat()) if path else None
         except OSError as error:
             raise StorageError.from_os(self.root, error) from error
 
     def read(self, sha256: str) -> bytes:
         """Return the content of an entry, checked against its name."""
-        with self.file(sha256) as path:
-            try:
-                content = path.read_bytes()
-            except OSError as error:
-                raise StorageError.from_os(path, error) from error
+        path = self.path(sha256)
+        if path is None:
+            raise NotFound(f"the ledger {self.name} holds no entry {sha256}")
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise StorageError.from_os(path, error) from error
         if digest(content) != sha256:
             raise StorageError(path, "is damaged, its SHA-256 is not its name; restore it from a backup")
         return content
 
-    @contextlib.contextmanager
-    def file(self, sha256: str) -> Iterator[Path]:
-        """Lend the file itself."""
-        path = self._locate(sha256)
-        if path is None:
-            raise NotFound(f"the ledger {self.name} holds no entry {sha256}")
-        yield path
+    def path(self, sha256: str) -> Path | None:
+        """Return the file of an entry, or None."""
+        run = self._path(sha256, RUN)
+        if run.exists():
+            return run
+        others = (self.root / sha256[:2]).glob(f"{sha256}.*.json")
+        return next((path for path in others if _NAME.fullmatch(path.name)), None)
 
     def follow(self, cursor: str = "") -> tuple[list[Entry], str]:
         """Return the entries in all folders that changed since ``cursor``."""

@@ -4,15 +4,12 @@ One table, made on first use.  Appends take turns for the moment of their insert
 in their order and a follower that has seen one has seen all before it.
 """
 
-import contextlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
 
-from data import places
 from data.errors import BadInput, NotFound, StorageError
 from data.ledger import Entry, digest, is_kind
 
@@ -63,7 +60,7 @@ class PostgresLedger:
         host = parts.get("host", "localhost")
         port = f":{parts['port']}" if "port" in parts else ""
         self.name = f"postgresql://{host}{port}/{parts.get('dbname', '')}"
-        self._address = address
+        self.address = address
         self._connection: Any = None
         self._lock = threading.RLock()
 
@@ -97,18 +94,9 @@ class PostgresLedger:
             raise StorageError(self.name, f"entry {sha256} is damaged; restore it from a backup")
         return content
 
-    @contextlib.contextmanager
-    def file(self, sha256: str) -> Iterator[Path]:
-        """Lend the content as a file that lives as long as the context."""
-        content = self.read(sha256)
-        try:
-            places.scratch().mkdir(parents=True, exist_ok=True)
-            with TemporaryDirectory(dir=places.scratch()) as folder:
-                path = Path(folder) / sha256
-                path.write_bytes(content)
-                yield path
-        except OSError as error:
-            raise StorageError.from_os(places.scratch(), error) from error
+    def path(self, sha256: str) -> Path | None:
+        """Return None: the entries are rows."""
+        return None
 
     def follow(self, cursor: str = "") -> tuple[list[Entry], str]:
         """Return the entries after the position ``cursor``."""
@@ -152,7 +140,7 @@ class PostgresLedger:
 
     def _connect(self) -> Any:
         connection = self._psycopg.connect(
-            self._address, autocommit=True, connect_timeout=10, application_name="flopwatch"
+            self.address, autocommit=True, connect_timeout=10, application_name="flopwatch"
         )
         if connection.execute("SELECT to_regclass('flopwatch_entry')").fetchone() == (None,):
             with connection.transaction():

@@ -2,6 +2,7 @@
 
 from runners.backends.backend_accelerate import AccelerateBackend
 from runners.backends.backend_blis import BlisBackend
+from runners.backends.backend_cupy import CupyBackend
 from runners.backends.backend_json import JsonBackend
 from runners.backends.backend_mkl import MklBackend
 from runners.backends.backend_mlx import MlxBackend
@@ -11,7 +12,7 @@ from runners.backends.backend_openblas import OpenblasBackend
 from runners.backends.backend_orjson import OrjsonBackend
 from runners.backends.backend_pickle import PickleBackend
 from runners.backends.backend_safetensors import SafetensorsBackend
-from runners.backends.backend_torch import TorchBackend
+from runners.backends.backend_torch import TorchBackend, TorchCudaBackend, TorchMetalBackend
 from runners.workload import Backend
 
 __all__ = ["BACKENDS"]
@@ -25,6 +26,9 @@ BACKENDS: tuple[Backend, ...] = (
     BlisBackend(),
     AccelerateBackend(),
     TorchBackend(),
+    TorchCudaBackend(),
+    TorchMetalBackend(),
+    CupyBackend(),
     MlxBackend(),
     SafetensorsBackend(),
     OrjsonBackend(),

@@ -137,8 +137,8 @@ def _one_loader(name: str, save: Save, load_one: LoadOne) -> Callable[[Job], Rea
 def _under(
     kernel: str, name: str, backend: str, build: Any, conditions: tuple[str, ...], options: dict[str, Any]
 ) -> tuple[Variant, ...]:
-    """Make a variant for each condition; only ``warm`` is quick."""
-    profiles = options.pop("profiles", None)
+    """Make a variant for each condition, or for those that ``options`` name; only ``warm`` is quick."""
+    profiles, conditions = options.pop("profiles", None), options.pop("conditions", conditions)
     return tuple(
         Variant(
             kernel,

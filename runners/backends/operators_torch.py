@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 
 from runners.arrays import fresh_output
+from runners.backends.on_device import (
+    CHAIN_CONDITIONS,
+    EVENT_CONDITIONS,
+    Timed,
+    device_variants,
+    timed_by_chains,
+    timed_by_events,
+)
 from runners.profiles import STANDARD, for_processors
 from runners.workload import Job, Ready, Variant
 
-__all__ = ["OPERATORS"]
+__all__ = ["CUDA_OPERATORS", "METAL_OPERATORS", "OPERATORS"]
 
 
 def _library(job: Job) -> Any:
@@ -27,15 +35,20 @@ def _output(job: Job, shape: tuple[int, ...]) -> Any:
     return job.backend.put(fresh_output(shape))
 
 
+def _typed(job: Job, tensor: Any) -> Any:
+    """Give a tensor the type of the case: products have some of 16 bits."""
+    return tensor.to(getattr(_library(job), job.case.shape["dtype"]))
+
+
 def _ready(job: Job, call: Callable[[], Any]) -> Ready:
     return Ready(call, job.backend.get)
 
 
 def _matmul(job: Job) -> Ready:
-    torch, (a, b) = _library(job), _put(job, "a", "b")
+    torch, (a, b) = _library(job), [_typed(job, tensor) for tensor in _put(job, "a", "b")]
     if job.condition == "fresh":
         return _ready(job, lambda: torch.matmul(a, b))
-    c = _output(job, (*a.shape[:-1], b.shape[-1]))
+    c = _typed(job, _output(job, (*a.shape[:-1], b.shape[-1])))
     return _ready(job, lambda: torch.matmul(a, b, out=c))
 
 
@@ -52,6 +65,11 @@ def _elementwise(name: str, *constants: Any, **options: Any) -> Callable[[Job], 
         return _ready(job, lambda: into(*operands, **options, out=output))
 
     return build
+
+
+def _relu(job: Job) -> Ready:
+    """Clamp into a given tensor: the form of ``relu`` with an output copies a new tensor into it, 6 times slower."""
+    return _elementwise("relu")(job) if job.condition == "fresh" else _elementwise("clamp_min", 0.0)(job)
 
 
 def _gelu_unfused(job: Job) -> Ready:
@@ -97,7 +115,11 @@ def _attention_unfused(job: Job) -> Ready:
     """Write the formula down: a new tensor at each step."""
     torch, (q, k, v) = _library(job), _put(job, "q", "k", "v")
     length, scale = q.shape[1], q.shape[2] ** -0.5
-    later = torch.ones(length, length, dtype=torch.bool).triu(1) if job.case.shape["causal"] else None
+    later = (
+        torch.ones(length, length, dtype=torch.bool, device=q.device).triu(1)
+        if job.case.shape["causal"]
+        else None
+    )
 
     def call() -> Any:
         scores = torch.matmul(q, k.transpose(1, 2)) * scale
@@ -145,7 +167,7 @@ _BOTH = ("given", "fresh")
 _ROWS: tuple[tuple[str, str, Callable[[Job], Ready], tuple[str, ...]], ...] = (
     ("matmul", "blas", _matmul, _BOTH),
     ("attention-scores", "blas", _matmul, _BOTH),
-    ("relu", "operator", _elementwise("relu"), _BOTH),
+    ("relu", "operator", _relu, _BOTH),
     ("exp", "operator", _elementwise("exp"), _BOTH),
     ("sigmoid", "operator", _elementwise("sigmoid"), _BOTH),
     ("tanh", "operator", _elementwise("tanh"), _BOTH),
@@ -163,6 +185,18 @@ _ROWS: tuple[tuple[str, str, Callable[[Job], Ready], tuple[str, ...]], ...] = (
     ("decode", "recompute", _decode_recomputed, ("given",)),
 )
 
+
+def _of_device(key: str, conditions: tuple[str, ...], timed: Timed) -> tuple[Variant, ...]:
+    """Return the variants for a device: into given tensors where an operator has such a form."""
+    return tuple(
+        variant
+        for kernel, name, build, _ in _ROWS
+        for variant in device_variants(kernel, name, key, build, conditions, timed=timed)
+    )
+
+
+CUDA_OPERATORS = _of_device("torch@cuda", EVENT_CONDITIONS, timed_by_events)
+METAL_OPERATORS = _of_device("torch@metal", CHAIN_CONDITIONS, timed_by_chains)
 
 #: importing PyTorch takes longer than the quick profile has for a backend
 OPERATORS = tuple(

@@ -31,13 +31,15 @@ def main(options: argparse.Namespace) -> int:
     from data.compare import compare_runs, may_be_layout, sittings
     from data.errors import BadInput
     from data.family import discoveries
+    from data.versions import compare_arms, measured_together
 
     if not 0 < options.margin < 1:
         raise BadInput(f"--margin {options.margin} is not possible; give a share such as 0.02")
     old, new = _document(options.old), _document(options.new)
+    compared = compare_arms if measured_together(old.run, new.run) else compare_runs
     found = {
         key: comparison
-        for key, comparison in compare_runs(old, new, margin=options.margin).items()
+        for key, comparison in compared(old, new, margin=options.margin).items()
         if not options.case or any(fnmatch.fnmatchcase(key[0], pattern) for pattern in options.case)
     }
     if not found:
@@ -82,6 +84,7 @@ def _row(key: "Key", comparison: "Comparison") -> dict[str, Any]:
         "differs": comparison.differs,
         "needs_processes": comparison.needs_processes,
         "p_value": comparison.p_value,
+        **({} if comparison.cycle_ratio is None else {"cycle_ratio": comparison.cycle_ratio}),
     }
 
 

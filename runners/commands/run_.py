@@ -1,10 +1,12 @@
 """``flopwatch run``."""
 
 import argparse
-import re
+from dataclasses import replace
 from pathlib import Path
 
-__all__ = ["arguments", "duration", "main"]
+from runners.commands._options import choices, outcomes, wishes_from
+
+__all__ = ["arguments", "main"]
 
 _EPILOG = """\
 examples:
@@ -17,78 +19,14 @@ examples:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    from data.words import Effort, Profile
-
     parser.epilog = _EPILOG
+    choices(parser)
+    outcomes(parser)
     add = parser.add_argument
-    profiles, efforts = [profile.value for profile in Profile], [effort.value for effort in Effort]
-    add("--profile", choices=profiles, help="which cases (default: quick, or all that --case names)")
-    add("--effort", choices=efforts, help="how many processes replicate each case (default: the profile's)")
-    add(
-        "--case",
-        action="append",
-        default=[],
-        metavar="GLOB",
-        help="only these cases (of all, or of --profile)",
-    )
-    add("--variant", action="append", default=[], metavar="GLOB", help="only these variants")
-    add("--backend", action="append", default=[], metavar="NAME", help="only these backends")
-    add(
-        "--threads",
-        action="append",
-        default=[],
-        type=int,
-        metavar="N",
-        help="thread counts (default: 1 and cores)",
-    )
-    add("--precision", type=_share, metavar="2%", help="stop a case when its interval is this narrow")
-    add("--apart", type=_pause, metavar="1h", help="time between the two sittings of --effort rigorous")
-    add("--budget", type=duration, metavar="10m", help="start no further block after this time (s, m or h)")
-    add("--seed", type=int, default=0, metavar="N", help="seed of the inputs (default: 0)")
     add("--aa", action="store_true", help="measure each variant against itself: the noise floor")
-    add("--label", action="append", default=[], type=_label, metavar="KEY=VALUE", help="kept with the run")
-    add("--machine", metavar="NAME", help="a name for this machine (default: its host name)")
-    add(
-        "--limit",
-        type=duration,
-        default=300.0,
-        metavar="5m",
-        help="kill a process that does not answer in this time",
-    )
     add("--out", type=Path, metavar="FILE", help="write the run file here (default: runs/ in the home)")
     add("--resume", type=Path, metavar="FILE", help="complete an interrupted run file")
-    add("--no-store", action="store_true", help="keep the run file only")
     add("--upload", metavar="URL", help="send the run to this board when it is complete (FLOPWATCH_TOKEN)")
-    add("--json", action="store_true", help="print the summary as JSON")
-
-
-def duration(text: str) -> float:
-    """Return the seconds of ``90s``, ``10m`` or ``2h``; raises ArgumentTypeError."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(s|m|h)?", text.strip())
-    if not match or not 0 < float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"] <= 30 * 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no duration; write for example 90s, 10m or 2h")
-    return float(match[1]) * {"s": 1, "m": 60, "h": 3600}[match[2] or "s"]
-
-
-def _pause(text: str) -> float:
-    return 0.0 if re.fullmatch(r"0\s*[smh]?", text.strip()) else duration(text)
-
-
-def _share(text: str) -> float:
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", text.strip())
-    value = float(match[1]) / (100 if match[2] else 1) if match else 0.0
-    if not 0.0005 <= value < 1:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no precision; write for example 2% or 0.02 (0.05% to 99%)"
-        )
-    return value
-
-
-def _label(text: str) -> tuple[str, str]:
-    name, separator, value = text.partition("=")
-    if not separator or not name.strip() or not value.strip():
-        raise argparse.ArgumentTypeError(f"{text!r} is no label; write KEY=VALUE")
-    return name.strip(), value.strip()
 
 
 def main(options: argparse.Namespace) -> int:
@@ -97,7 +35,6 @@ def main(options: argparse.Namespace) -> int:
     from runners.execute import execute
     from runners.printing import Screen, print_summary
     from runners.uploading import uploader
-    from runners.wishes import Wishes
 
     chosen = [
         name
@@ -106,27 +43,7 @@ def main(options: argparse.Namespace) -> int:
     ]
     if options.resume and chosen:
         raise BadInput(f"--resume completes what the file planned; leave out --{chosen[0]}")
-    if not 0 <= options.seed < 2**32:
-        raise BadInput(f"--seed {options.seed} is not possible; give a number from 0 to {2**32 - 1}")
-    wishes = Wishes(
-        profile=options.profile or ("full" if options.case else "quick"),
-        effort=options.effort or (None if options.profile else "quick"),
-        cases=tuple(options.case),
-        variants=tuple(options.variant),
-        backends=tuple(options.backend),
-        threads=tuple(options.threads),
-        precision=options.precision,
-        apart_s=options.apart,
-        budget_s=options.budget,
-        seed=options.seed,
-        aa=options.aa,
-        labels=dict(options.label),
-        machine=options.machine,
-        limit_s=options.limit,
-        out=options.out,
-        resume=options.resume,
-        store=not options.no_store,
-    )
+    wishes = replace(wishes_from(options), aa=options.aa, out=options.out, resume=options.resume)
     upload = uploader(options.upload) if options.upload else None
     with Screen(quiet=options.json) as screen:
         outcome = execute(wishes, screen)

@@ -25,7 +25,7 @@ What was not sent waits in the outbox of the home; each upload sends what waits.
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
-    from runners.commands.run_ import duration
+    from runners.commands._options import duration
 
     parser.epilog = _EPILOG
     add = parser.add_argument

@@ -45,20 +45,16 @@ _T6, _T5, _T4 = f4(1.5345812426e-4), f4(1.3399930904e-3), f4(9.618489072e-3)
 _T3, _T2, _T1 = f4(5.550328643e-2), f4(0.24022646248), f4(0.69314718246)
 _EXP2_LOWEST = f4(-126.0)
 
-_TANH_LIMIT, _TANH_IDENTITY = f4(7.90531110763549805), f4(4e-4)
-_P6, _P5, _P4, _P3 = (
-    f4(-2.76076847742355e-16),
-    f4(2.00018790482477e-13),
-    f4(-8.60467152213735e-11),
-    f4(5.12229709037114e-08),
+#: of the rational approximation, divided by its last denominator: near zero it is then the identity by itself
+_TANH_LIMIT = f4(7.90531110763549805)
+_P6, _P5, _P4 = f4(-5.641676241044476e-14), f4(4.087417207402143e-11), f4(-1.758378918240114e-08)
+_P3, _P2, _P1, _P0 = (
+    f4(1.046749918750416e-05),
+    f4(3.036098315318411e-03),
+    f4(1.302255336823433e-01),
+    f4(9.999998719479379e-01),
 )
-_P2, _P1, _P0 = f4(1.48572235717979e-05), f4(6.37261928875436e-04), f4(4.89352455891786e-03)
-_Q3, _Q2, _Q1, _Q0 = (
-    f4(1.19825839466702e-06),
-    f4(1.18534705686654e-04),
-    f4(2.26843463243900e-03),
-    f4(4.89352518554385e-03),
-)
+_Q3, _Q2, _Q1 = f4(2.448660933036251e-04), f4(2.422276399778669e-02), f4(4.635583850963452e-01)
 
 _SQRT_HALF = f4(math.sqrt(0.5))
 _SMALLEST_NORMAL, _SMALLEST = f4(2.0**-126), f4(2.0**-149)
@@ -123,7 +119,7 @@ def sigmoid(x: Any) -> Any:
 
 @compiled(inline=True)
 def tanh(x: Any) -> Any:
-    """Hyperbolic tangent; the identity near zero, ±1 beyond ±7.9."""
+    """Hyperbolic tangent; ±1 beyond ±7.9."""
     limit = simd.splat(_TANH_LIMIT)
     c = simd.smallest(limit, simd.largest(simd.splat(-_TANH_LIMIT), x))
     s = c * c
@@ -132,8 +128,8 @@ def tanh(x: Any) -> Any:
     p = simd.fma(simd.fma(p, s, simd.splat(_P2)), s, simd.splat(_P1))
     p = simd.fma(p, s, simd.splat(_P0)) * c
     q = simd.fma(simd.splat(_Q3), s, simd.splat(_Q2))
-    q = simd.fma(simd.fma(q, s, simd.splat(_Q1)), s, simd.splat(_Q0))
-    return simd.select_less(s, simd.splat(_TANH_IDENTITY * _TANH_IDENTITY), x, p / q)
+    q = simd.fma(simd.fma(q, s, simd.splat(_Q1)), s, simd.splat(_ONE))
+    return p / q
 
 
 @compiled(inline=True)

@@ -16,6 +16,7 @@ from runners.arrays import aligned, fresh_output, normal
 from runners.compiled import LANES
 from runners.kernels import _limits as loops
 from runners.kernels._checking import UNIT, compare
+from runners.kernels._device_limits import DEVICE_CASES, DEVICE_KINDS, check_on_device, inputs_on_device
 from runners.memory import forget_cached
 from runners.profiles import QUICK, SMOKE, STANDARD
 from runners.workload import Case, Check, Job, Kernel, Ready, Unsupported, Work
@@ -91,11 +92,14 @@ _CASES = (
     *(_memory_case("triad", name, size, STANDARD) for name, (size, _) in _SIZES.items()),
     _file_case("write"),
     _file_case("read"),
+    *DEVICE_CASES,
 )
 
 
 def _inputs(case: Case, seed: int) -> dict[str, Any]:
     kind = case.shape["kind"]
+    if kind in DEVICE_KINDS:
+        return inputs_on_device(case, seed)
     if kind == "fma":
         return {"start": normal((1024,), seed)}
     arrays = {"first": _repeated(case.shape["elements"], seed)}
@@ -116,6 +120,8 @@ def _repeated(elements: int, seed: int) -> Any:
 def _check(case: Case, inputs: dict[str, Any], result: Any) -> Check:
     """Copies and files must be equal; a triad rounds once; chains must have gone to their common end."""
     kind = case.shape["kind"]
+    if kind in DEVICE_KINDS:
+        return check_on_device(case, inputs, result)
     if kind == "fma":
         return _check_chains(result)
     first = inputs["first"]

@@ -42,7 +42,14 @@ MACHINES = {
         {"governor": "performance", "l3": "32 MiB"},
     ),
     "borealis": Machine(
-        "b0b0b0b0b0b0", "borealis", "Intel Xeon Gold 6430", 32, 64, 256 << 30, ["NVIDIA H200"]
+        "b0b0b0b0b0b0",
+        "borealis",
+        "Intel Xeon Gold 6430",
+        32,
+        64,
+        256 << 30,
+        ["NVIDIA H200"],
+        {"governor": "performance", "devices": [{"name": "NVIDIA H200", "power_limit_w": 700.0}]},
     ),
     "cirrus": Machine("c1c1c1c1c1c1", "cirrus", "Apple M3 Max", 16, 16, 48 << 30, ["Apple M3 Max GPU"]),
 }
@@ -73,6 +80,7 @@ class Cell:
     reason: str = ""
     install: str = ""
     spread: float = 0.01
+    attributes: dict[str, Any] = field(default_factory=dict)
 
     @property
     def kernel(self) -> str:
@@ -158,6 +166,7 @@ def _lines(cell: Cell) -> Iterable[Measurement | Ceiling | Skipped]:
             **common,
             process=process,
             first_call_ns=round(cell.time_ns * 3),
+            attributes=cell.attributes,
             samples=_samples(cell.time_ns * factor, process),
         )
 
@@ -214,11 +223,15 @@ def _elements(case: str, variant: str, backend: str, count: float, rate: float) 
     return Cell(case, variant, backend, count / rate, "GElement/s", work, "bytes", round(8 * count))
 
 
-def _file(case: str, variant: str, backend: str, rate: float, condition: str = "warm") -> Cell:
+def _file(
+    case: str, variant: str, backend: str, rate: float, condition: str = "warm", share: float = 1.0
+) -> Cell:
+    """Return a cell that saves or loads 193 MiB as a file of so large a share of it."""
     size = 193 * 2**20
     work = Work(bytes=float(size))
     bound = "write" if case.startswith("save") else "read"
-    return Cell(case, variant, backend, size / rate, "GB/s", work, bound, size, 1, condition)
+    held = {"file_bytes": round(size * share), "peak_resident_increase_bytes": round(1.1 * size)}
+    return Cell(case, variant, backend, size / rate, "GB/s", work, bound, size, 1, condition, attributes=held)
 
 
 def _ceilings() -> list[Cell]:
@@ -311,6 +324,9 @@ def standard_cells(factor: float = 1.0) -> list[Cell]:
         _file("load/small-normal", "safetensors", "safetensors", 4.1),
         _file("load/small-normal", "safetensors-mmap", "numpy", 6.3),
         _file("load/small-normal", "json-compact", "orjson", 0.03),
+        _file("save/small-constant", "safetensors", "safetensors", 1.95),
+        _file("save/small-constant", "json-compact", "orjson", 0.12, share=0.6),
+        _file("load/small-constant", "json-compact", "orjson", 0.05, share=0.6),
     ]
     cells = [_faster(cell, factor) for cell in cells]
     cells.append(Cell("matmul/1024", "blas", "blis", status=Status.TIMEOUT, reason="no answer within 60 s"))

@@ -297,6 +297,54 @@ def test_pages_keep_their_choices_in_one_visit(chromium: Any, board: tuple[str, 
     visit.close()
 
 
+EVERY_PAGE = {
+    "/speedups?machine=atlas&kernel=matmul": ".js-plotly-plot",
+    "/regressions?machine=atlas": ".js-plotly-plot",
+    "/hardware?kernel=matmul": DRAWN,
+    "/versions?machine=atlas&kernel=matmul&program=numpy": ".js-plotly-plot",
+    "/serialization?machine=atlas&model=small": DRAWN,
+    "/claims?machine=atlas": ".js-plotly-plot",
+    "/run": ".js-plotly-plot",
+    "/exchange?do=export": "[data-testid=stDownloadButton]",
+    "/exchange?do=ask+in+SQL": "[data-testid=stTextArea]",
+}
+
+
+@pytest.mark.parametrize("path", EVERY_PAGE)
+def test_every_page_is_drawn_without_trouble(chromium: Any, board: tuple[str, Path], path: str) -> None:
+    """Each page draws in the dark and on a phone, with no error in the console and no request to another host."""
+    for name, options in (
+        ("dark", {"color_scheme": "dark"}),
+        ("phone", {"viewport": {"width": 390, "height": 844}, "has_touch": True}),
+    ):
+        visit = Visit(chromium, board[0], **options).open(path, EVERY_PAGE[path])
+        assert not visit.page.locator("[data-testid=stException]").count()
+        assert visit.page.evaluate("() => document.scrollingElement.scrollWidth") <= (
+            390 if name == "phone" else 1280
+        )
+        visit.picture(f"{urlsplit(path).path.strip('/')}-{name}")
+        visit.close()
+
+
+def test_a_click_on_a_point_opens_its_run(chromium: Any, board: tuple[str, Path]) -> None:
+    """A point of a series is a link to the run that it is from."""
+    visit = Visit(chromium, board[0]).open("/regressions?machine=atlas", ".js-plotly-plot .points path")
+    visit.page.locator(".js-plotly-plot .points path").first.click(force=True)
+    visit.page.wait_for_url("**/run?**measurement=**")
+    visit.close()
+
+
+def test_a_table_is_kept_as_csv(chromium: Any, board: tuple[str, Path]) -> None:
+    """The button under a table gives all rows and columns of it."""
+    visit = Visit(chromium, board[0]).open("/throughput?machine=atlas&unit=GFLOP/s")
+    with visit.page.expect_download() as waiting:
+        visit.page.get_by_test_id("stDownloadButton").first.get_by_role("button").click()
+    text = Path(waiting.value.path()).read_text()
+    assert text.startswith("measurement_id,run_id,")
+    assert "matmul/1024" in text
+    visit.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("path", ["/", "/throughput?machine=atlas&unit=GFLOP/s"])
 def test_pages_follow_the_theme(chromium: Any, board: tuple[str, Path], path: str, scheme: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from app import charts, colours
@@ -149,6 +149,7 @@ def test_text_from_results_is_escaped() -> None:
     assert "<a " not in json.dumps(charts.ceiling_shares([row(backend=evil, case_id=evil)], LIGHT))
 
 
+@settings(deadline=None)
 @given(some.lists(some.dictionaries(some.sampled_from(COLUMNS), ANYTHING), max_size=4))
 def test_an_odd_row_breaks_no_chart(odd: list[dict[str, Any]]) -> None:
     """Whatever odd rows stand among good ones, the good ones are drawn and the figure is right."""

@@ -267,7 +267,7 @@ def test_environments_are_compared(fill: Fill) -> None:
 def test_speedups_reopen_with_their_baseline(fill: Fill) -> None:
     """A link with a baseline shows factors against it; the wrong result is in no cell."""
     fill(Plan(standard_cells()))
-    test = opened(SPEEDUPS, machine="atlas", operation="matmul", baseline="numpy · blas")
+    test = opened(SPEEDUPS, machine="atlas", kernel="matmul", baseline="numpy · blas")
     (figure,) = figures(test)
     (heat,) = figure["data"]
     assert heat["y"] == ["128", "512", "1024"]
@@ -276,3 +276,18 @@ def test_speedups_reopen_with_their_baseline(fill: Fill) -> None:
     factors = next(frame.value for frame in test.dataframe if "Speedup" in frame.value.columns)
     fastest = factors.set_index(["Case", "Series"]).loc[("matmul/1024", "openblas · blas"), "Speedup"]
     assert fastest == pytest.approx(518 / 512, rel=1e-3)
+
+
+def test_the_overview_lists_jobs_what_is_overdue_first(fill: Fill) -> None:
+    """A machine that measured unattended and was not heard of since is overdue, and says what its job did."""
+    from app import jobs
+    from data.heartbeats import Heartbeat
+
+    fill(Plan(standard_cells()))
+    now = datetime.now(UTC)
+    late = (now - timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    common = {"machine": "0" * 12, "job": "nightly", "at": late, "every_s": 86_400, "due": late}
+    jobs.heartbeats().note(Heartbeat(name="attic", outcome="skipped", text="on battery (60%)", **common))
+    text = said(opened())
+    assert "1 overdue" in text
+    assert "on battery (60%)" in text

@@ -19,7 +19,7 @@ from runners import workload
 from runners.backends.backend_numba import FLAG_SETTINGS
 from runners.compiled import source_digest
 
-__all__ = ["Contender", "Outcome", "compare"]
+__all__ = ["Contender", "Outcome", "Script", "compare"]
 
 #: bursts of each contender, and seconds for each; more of both on a machine that others use
 BURSTS = int(os.environ.get("FLOPWATCH_BENCH_BURSTS", "9"))
@@ -38,6 +38,33 @@ class Contender(NamedTuple):
     def label(self) -> str:
         """Name it for people."""
         return f"{self.variant} ({self.backend})"
+
+
+class Script(NamedTuple):
+    """The same call as a person writes it who knows nothing of us: arrays made by the library, a plain loop."""
+
+    backend: str
+    setup: str
+    call: str
+
+
+#: serves bursts like a contender's process, with nothing of ours in it
+_PLAIN = """
+import json, sys, time
+{setup}
+def call():
+    return {call}
+call()
+print("{{}}", flush=True)
+for line in sys.stdin:
+    times, end = [], time.perf_counter() + float(line)
+    while not times or time.perf_counter() < end:
+        start = time.perf_counter_ns()
+        returned = call()
+        times.append(time.perf_counter_ns() - start)
+        del returned
+    print(json.dumps(times), flush=True)
+"""
 
 
 @dataclass
@@ -68,11 +95,21 @@ def _environment(contender: Contender, threads: int) -> dict[str, str]:
     return os.environ | settings
 
 
+def _command(contender: Contender | Script, threads: int, scratch: Path) -> tuple[list[str], dict[str, str]]:
+    """Return the words that start a contender's process, and its environment."""
+    if isinstance(contender, Script):
+        text = _PLAIN.format(setup=contender.setup, call=contender.call)
+        settings = workload.backends()["numpy"].settings(threads)
+        settings |= workload.backends()[contender.backend].settings(threads)
+        return [sys.executable, "-c", text], os.environ | settings
+    words = ["tests.benchmarks.kernel_process", contender.backend, *contender[:2]]
+    words += [contender.condition, str(threads), str(scratch)]
+    return [sys.executable, "-m", *words], _environment(contender, threads)
+
+
 @contextlib.contextmanager
-def _process(contender: Contender, threads: int, scratch: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "tests.benchmarks.kernel_process", contender.backend, *contender[:2]]
-    command += [contender.condition, str(threads), str(scratch)]
-    environment = _environment(contender, threads)
+def _process(contender: Contender | Script, threads: int, scratch: Path) -> Iterator[subprocess.Popen[str]]:
+    command, environment = _command(contender, threads, scratch)
     with subprocess.Popen(
         command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
@@ -90,7 +127,7 @@ def _answer(process: subprocess.Popen[str]) -> Any:
     return json.loads(line)
 
 
-def compare(contenders: Sequence[Contender], threads: int) -> list[Outcome]:
+def compare(contenders: Sequence[Contender | Script], threads: int) -> list[Outcome]:
     """Measure contenders with the same number of threads; skip the comparison where a backend is missing."""
     for contender in contenders:
         availability = workload.backends()[contender.backend].probe()

@@ -4,10 +4,11 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
-from data.ledger import RUN, Ledger
-from data.records import Environment, Error, Machine, Measurement, Process, Run, Samples, Work, uuid7
+from data.ledger import RUN, Ledger, digest
+from data.records import End, Environment, Error, Machine, Measurement, Process, Run, Samples, Work, uuid7
 from data.runfile import RunFileWriter
 from data.store import Store
 from data.words import Status
@@ -16,6 +17,8 @@ __all__ = ["PER_RUN", "fill_ledger", "fill_summaries", "run_file"]
 
 #: Each measurement has so many processes with so many samples, each run so many measurements.
 PROCESSES, SAMPLES, PER_RUN = 8, 25, 100
+#: So many runs have samples of their own; later ones repeat them.
+TEMPLATES = 100
 _BEGIN = datetime(2024, 1, 1, tzinfo=UTC)
 
 
@@ -55,28 +58,28 @@ def _measurement(rng: np.random.Generator, number: int, process: int) -> Measure
     )
 
 
+def _run(seed: int) -> Run:
+    return Run(
+        id=uuid7(),
+        started=(_BEGIN + timedelta(hours=seed)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        flopwatch={"version": "0.1.0", "commit": f"{seed:07x}"},
+        machine=Machine(f"{seed % 50:012x}", f"machine-{seed % 50}", "Model 7", 8, 16, 64 << 30),
+        environment=Environment(f"{seed // 100:012x}", "CPython 3.11.7", {"numpy": f"2.4.{seed // 100}"}),
+        profile="standard",
+        effort="standard",
+        seed=seed,
+    )
+
+
 def run_file(path: Path, seed: int) -> Path:
     """Write a run of ``PER_RUN`` measurements and return its path."""
     rng = np.random.default_rng(seed)
-    started = (_BEGIN + timedelta(hours=seed)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    run = _run(seed)
     with RunFileWriter(path) as writer:
-        writer.write(
-            Run(
-                id=uuid7(),
-                started=started,
-                flopwatch={"version": "0.1.0", "commit": f"{seed:07x}"},
-                machine=Machine(f"{seed % 50:012x}", f"machine-{seed % 50}", "Model 7", 8, 16, 64 << 30),
-                environment=Environment(
-                    f"{seed // 100:012x}", "CPython 3.11.7", {"numpy": f"2.4.{seed // 100}"}
-                ),
-                profile="standard",
-                effort="standard",
-                seed=seed,
-            )
-        )
+        writer.write(run)
         for process in range(PROCESSES):
             writer.write(
-                Process(index=process, block=process, started=started, backends=["numpy"], threads=2)
+                Process(index=process, block=process, started=run.started, backends=["numpy"], threads=2)
             )
             for number in range(PER_RUN):
                 writer.write(_measurement(rng, number, process))
@@ -84,12 +87,25 @@ def run_file(path: Path, seed: int) -> Path:
     return path
 
 
+def _again(content: bytes, seed: int) -> bytes:
+    """Return a run file with the samples of another: a long history is made in minutes."""
+    lines = content.split(b"\n")
+    before = b"\n".join([msgspec.json.encode(_run(seed)), *lines[1:-2]]) + b"\n"
+    end = End(ended="2026-01-01T00:00:00Z", lines=len(lines) - 2, sha256=digest(before))
+    return before + msgspec.json.encode(end) + b"\n"
+
+
 def fill_ledger(ledger: Ledger, measurements: int, scratch: Path) -> Iterator[bytes]:
     """Append runs until the ledger has so many measurements; yield the content of each."""
+    templates = []
     for seed in range(measurements // PER_RUN):
-        path = run_file(scratch / "next.run.jsonl", seed)
-        content = path.read_bytes()
-        path.unlink()
+        if seed < TEMPLATES:
+            path = run_file(scratch / "next.run.jsonl", seed)
+            content = path.read_bytes()
+            path.unlink()
+            templates.append(content)
+        else:
+            content = _again(templates[seed % TEMPLATES], seed)
         ledger.append(RUN, content)
         yield content
 
@@ -108,14 +124,26 @@ INSERT INTO run SELECT r, gen_random_uuid()::VARCHAR, format('{:064x}', hash(r))
     TIMESTAMPTZ '2024-01-01' + INTERVAL (r // $machines) HOUR,
     TIMESTAMPTZ '2024-01-01' + INTERVAL (r // $machines + 1) HOUR,
     false, format('{:012x}', r % $machines), format('{:012x}', r % 20), 'standard', 'standard', 0, [], '{}', '{}', '{}',
-    '0.1.0', format('{:07x}', r % 400), 240, 240, 0, false, false
+    '0.1.0', format('{:07x}', r % 400), 240, 240, 0, r % 1000 = 999, false
 FROM range($runs) t(r);
 INSERT INTO entry SELECT sha256, 'run', started, 2500000, 'applied', run_id, NULL FROM run;
+INSERT INTO statement SELECT gen_random_uuid()::VARCHAR, 'annotation', format('{:064x}', hash(-n)),
+    TIMESTAMPTZ '2024-06-01' + INTERVAL (n) HOUR, 'someone', NULL,
+    '{"text":"new cooler","series":"' || format('{:016x}', hash(n)) || '"}'
+FROM range(1000) t(n);
+INSERT INTO statement SELECT gen_random_uuid()::VARCHAR, 'decision', format('{:064x}', hash(-1000 - n)),
+    TIMESTAMPTZ '2024-06-01' + INTERVAL (n) HOUR, 'someone', format('{:016x}', hash(n)), '{"decision":"confirmed"}'
+FROM range(1000) t(n);
+INSERT INTO statement SELECT gen_random_uuid()::VARCHAR, 'withdrawal', format('{:064x}', hash(-9000000 - run)),
+    started, 'someone', run_id, '{"reason":"throttled"}' FROM run WHERE withdrawn;
 """
 _MEASUREMENTS = """
 INSERT INTO measurement BY NAME SELECT r.run, s.series, format('{:016x}', hash(r.run, s.series)) AS measurement_id,
-    false AS is_ceiling, false AS withdrawn, 'ok' AS status, '' AS reason, '' AS install,
-    time_ns, time_ns * 0.99 AS low_ns, time_ns * 1.012 AS high_ns, time_ns * 0.95 AS best_ns,
+    s.series % 240 >= 236 AS is_ceiling, r.withdrawn,
+    CASE s.series % 240 WHEN 7 THEN 'wrong' WHEN 8 THEN 'unavailable' ELSE 'ok' END AS status, '' AS reason,
+    '' AS install, CASE WHEN r.run % 50 = 0 THEN 0.004 + 0.002 * random() END AS noise_floor,
+    CASE WHEN status = 'ok' THEN s.time_ns END AS time_ns, time_ns * 0.99 AS low_ns,
+    time_ns * 1.012 AS high_ns, time_ns * 0.95 AS best_ns,
     time_ns * 0.97 AS p10_ns, time_ns * 1.05 AS p90_ns, 8 AS processes, 200 AS samples,
     round(random(), 3) AS clean_share, 1e7 / time_ns AS rate, 9.9e6 / time_ns AS rate_low,
     1.01e7 / time_ns AS rate_high, 'GFLOP/s' AS unit, random() AS share_of_ceiling, 'ceiling/fma' AS ceiling_case,
@@ -123,7 +151,7 @@ INSERT INTO measurement BY NAME SELECT r.run, s.series, format('{:016x}', hash(r
     1e-6 * random() AS max_relative_error, 1e-3 AS tolerance, (2 * time_ns)::BIGINT AS first_call_ns,
     []::VARCHAR[] AS flags, 1e7 AS flop, 12582912 AS footprint_bytes, 'flop' AS bound,
     '{"load":{"steal":0.0,"pressure":0.' || (1000 * random())::INTEGER || '},"position":1}' AS attributes
-FROM (SELECT run, machine_id FROM run WHERE run >= $first AND run < $last) AS r
+FROM (SELECT run, machine_id, withdrawn FROM run WHERE run >= $first AND run < $last) AS r
 JOIN (
     SELECT *, 1e5 * (1 + series % 97) * exp(0.02 * (random() + random() + random() - 1.5)) AS time_ns FROM series
 ) AS s USING (machine_id)
@@ -131,6 +159,7 @@ ORDER BY r.run, s.series
 """
 _NEWEST = """
 INSERT INTO newest SELECT m.* FROM measurement AS m WHERE m.run >= (SELECT max(run) FROM run) - $machines + 1
+AND NOT m.withdrawn
 """
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from runners import workload
-from tests.benchmarks.comparisons import Contender, Outcome, compare
+from tests.benchmarks.comparisons import Contender, Outcome, Script, compare
 
 THREADS = sorted({1, os.cpu_count() or 1})
 
@@ -155,7 +155,9 @@ def test_gelu(size: str, threads: int, benchmark: Any, capsys: Any) -> None:
 def test_layernorm(shape: str, threads: int, benchmark: Any, capsys: Any) -> None:
     """Welford in many chains beside two passes, the plain loops, PyTorch and NumPy."""
     ours = ("welford", "two-pass", "welford-naive", "two-pass-naive")
-    _report(benchmark, capsys, _fastest_first(f"layernorm/{shape}", ours, *OPERATORS), threads)
+    # PyTorch's form with an output copies, so its form without one is beside it.
+    others = (*OPERATORS, ("operator", "torch", "fresh"))
+    _report(benchmark, capsys, _fastest_first(f"layernorm/{shape}", ours, *others), threads)
 
 
 @pytest.mark.parametrize("threads", THREADS)
@@ -221,8 +223,96 @@ def test_json(benchmark: Any, capsys: Any) -> None:
     _report(benchmark, capsys, contenders, 1)
 
 
-def _of_the_c_program(threads: int, folder: Path) -> dict[tuple[str, str], tuple[float, float]]:
-    """Compile and run the independent program; return best and median rate by kind and size."""
+_NUMPY = "import numpy as np; r = np.random.default_rng(1)"
+_TORCH = "import torch; torch.set_grad_enabled(False)"
+_LAYER = "x = torch.randn(32, 512, 768); w, b = torch.ones(768), torch.zeros(768)"
+_SQUARES = "a, b = (r.standard_normal((1024, 1024), np.float32) for _ in range(2)); c = np.empty_like(a)"
+_NUMBERS = "x = r.standard_normal(10_000_000, np.float32); y = np.empty_like(x); y[:] = 0"
+_TENSORS = "x = torch.randn(10_000_000); y = torch.zeros_like(x)"
+_HEADS = "q, k, v = (torch.randn(1, 8, 512, 64) for _ in range(3))"
+#: a peer's variant, and the same as a script of its own
+PEERS = [
+    (
+        Contender("matmul/1024", "blas", "numpy"),
+        Script("numpy", f"{_NUMPY}; {_SQUARES}", "np.matmul(a, b, out=c)"),
+    ),
+    (
+        Contender("matmul/1024", "blas", "torch"),
+        Script(
+            "torch",
+            f"{_TORCH}; a, b, c = (torch.randn(1024, 1024) for _ in range(3))",
+            "torch.matmul(a, b, out=c)",
+        ),
+    ),
+    (Contender("exp/10M", "operator", "numpy"), Script("numpy", f"{_NUMPY}; {_NUMBERS}", "np.exp(x, out=y)")),
+    (
+        Contender("relu/10M", "operator", "numpy"),
+        Script("numpy", f"{_NUMPY}; {_NUMBERS}", "np.maximum(x, 0, out=y)"),
+    ),
+    (
+        Contender("relu/10M", "operator", "torch"),
+        Script("torch", f"{_TORCH}; {_TENSORS}", "torch.clamp_min(x, 0, out=y)"),
+    ),
+    (
+        Contender("exp/10M", "operator", "torch"),
+        Script("torch", f"{_TORCH}; {_TENSORS}", "torch.exp(x, out=y)"),
+    ),
+    (
+        Contender("tanh/10M", "operator", "torch"),
+        Script("torch", f"{_TORCH}; {_TENSORS}", "torch.tanh(x, out=y)"),
+    ),
+    (
+        Contender("sigmoid/10M", "operator", "torch"),
+        Script("torch", f"{_TORCH}; {_TENSORS}", "torch.sigmoid(x, out=y)"),
+    ),
+    (
+        Contender("gelu/10M", "operator", "torch"),
+        Script(
+            "torch",
+            f"{_TORCH}; {_TENSORS}",
+            "torch._C._nn.gelu(x, approximate='tanh', out=y)",
+        ),
+    ),
+    (
+        Contender("layernorm/32x512x768", "operator", "torch", "fresh"),
+        Script(
+            "torch",
+            f"{_TORCH}; {_LAYER}",
+            "torch.nn.functional.layer_norm(x, (768,), w, b, 1e-5)",
+        ),
+    ),
+    (
+        Contender("attention/8x512x64", "operator", "torch", "fresh"),
+        Script(
+            "torch",
+            f"{_TORCH}; {_HEADS}",
+            "torch.nn.functional.scaled_dot_product_attention(q, k, v)",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize("threads", THREADS)
+@pytest.mark.parametrize("pair", PEERS, ids=lambda pair: f"{pair[0].case}-{pair[0].backend}")
+def test_peers_beside_a_plain_script(
+    pair: tuple[Contender, Script], threads: int, benchmark: Any, capsys: Any
+) -> None:
+    """No peer is slower with us than in a script of its own: our factors are not bought by holding others back."""
+    contender, script = pair
+    outcomes: list[Outcome] = []
+    benchmark.pedantic(lambda: outcomes.extend(compare([script, contender], threads)), rounds=1)
+    plain, ours = outcomes
+    share = plain.typical / ours.typical
+    benchmark.extra_info["share"] = share
+    with capsys.disabled():
+        sys.stdout.write(
+            f"\n{contender.case} {contender.label}, {threads} threads: {share:.2f} of the speed in a plain script "
+            f"({ours.typical * 1e3:.3f} against {plain.typical * 1e3:.3f} ms; best {plain.best / ours.best:.2f})\n"
+        )
+
+
+def _c_program(folder: Path) -> Path:
+    """Compile the independent program."""
     compiler = shutil.which("cc")
     if compiler is None or platform.machine() != "x86_64":
         pytest.skip("needs a C compiler on x86-64")
@@ -231,27 +321,47 @@ def _of_the_c_program(threads: int, folder: Path) -> dict[tuple[str, str], tuple
     subprocess.run(
         [compiler, *options, str(Path(__file__).with_name("limits.c")), "-o", str(program)], check=True
     )
+    return program
+
+
+def _rates_of(program: Path, threads: int) -> dict[tuple[str, str], float]:
+    """Run the independent program; return the best rate by kind and footprint."""
     done = subprocess.run([program, str(threads)], capture_output=True, text=True, check=True)
     rows = [line.rsplit(" ", 3) for line in done.stdout.splitlines()]
-    return {(name, size): (float(best), float(middle)) for name, size, best, middle in rows}
+    return {(name, size): float(best) for name, size, best, _ in rows}
+
+
+def _our_rate(name: str, footprint: str, threads: int) -> tuple[str, float]:
+    """Return the case of a ceiling and the best rate that our loop reaches."""
+    kind, _, store = name.partition(" ")
+    found = (case for case in workload.kernels()["ceiling"].cases if case.shape["kind"] == kind)
+    case = next(case for case in found if case.footprint_bytes == int(footprint))
+    (ours,) = compare([Contender(case.id, store or "chains", "numba")], threads)
+    return f"{case.id} {store}".strip(), (case.work.flop or case.work.bytes or 0) * 1e-9 / ours.best
 
 
 @pytest.mark.parametrize("threads", THREADS)
 def test_ceilings_beside_a_c_program(threads: int, tmp_path: Path, benchmark: Any, capsys: Any) -> None:
-    """The limits that our loops measure beside those that a C program measures: FMA rate, and copies of each size."""
-    theirs: dict[tuple[str, str], tuple[float, float]] = {}
-    benchmark.pedantic(lambda: theirs.update(_of_the_c_program(threads, tmp_path)), rounds=1)
-    lines = [f"\nceilings, {threads} threads: ours / C program, best calls (medians)"]
-    for (name, footprint), (best, middle) in theirs.items():
-        kind, _, store = name.partition(" ")
-        found = (case for case in workload.kernels()["ceiling"].cases if case.shape["kind"] == kind)
-        case = next(case for case in found if case.footprint_bytes == int(footprint))
-        (ours,) = compare([Contender(case.id, store or "chains", "numba")], threads)
-        amount = (case.work.flop or case.work.bytes or 0) * 1e-9
-        lines.append(
-            f"  {case.id + ' ' + store:32s} {amount / ours.best:7.1f} / {best:7.1f} = {amount / ours.best / best:.2f}"
-            f"   ({amount / ours.typical:.1f} / {middle:.1f}) {case.unit}"
-        )
-        benchmark.extra_info[f"{case.id} {store}"] = {"ours": amount / ours.best, "theirs": best}
+    """The limits that our loops measure beside those that a C program measures: FMA rate, and copies of each size.
+
+    A limit is the best that was ever reached, and neighbours take bandwidth for minutes: both are measured in turns,
+    several times.
+    """
+    theirs: dict[tuple[str, str], float] = {}
+    ours: dict[tuple[str, str], tuple[str, float]] = {}
+
+    def in_turns() -> None:
+        program = _c_program(tmp_path)
+        for _ in range(3):
+            for key, rate in _rates_of(program, threads).items():
+                theirs[key] = max(rate, theirs.get(key, 0.0))
+                case, own = _our_rate(*key, threads)
+                ours[key] = case, max(own, ours.get(key, (case, 0.0))[1])
+
+    benchmark.pedantic(in_turns, rounds=1)
+    lines = [f"\nceilings, {threads} threads: ours / C program, best calls"]
+    for key, (case, own) in ours.items():
+        lines.append(f"  {case:34s} {own:7.1f} / {theirs[key]:7.1f} = {own / theirs[key]:.2f}")
+        benchmark.extra_info[case] = {"ours": own, "theirs": theirs[key]}
     with capsys.disabled():
         sys.stdout.write("\n".join(lines) + "\n")

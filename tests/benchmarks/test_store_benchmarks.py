@@ -1,6 +1,6 @@
 """How fast the store takes results in and answers, and how both grow.
 
-Sizes are chosen by FLOPWATCH_BENCH_MEASUREMENTS (with raw samples, default 5,000) and FLOPWATCH_BENCH_SUMMARIES
+Sizes are chosen by FLOPWATCH_BENCH_MEASUREMENTS (with raw samples, default 10,000) and FLOPWATCH_BENCH_SUMMARIES
 (summaries only, default 1,000,000).
 """
 
@@ -16,11 +16,13 @@ import orjson
 import pytest
 
 from data.follow import follow
+from data.index import Index
+from data.ledger import RUN
 from data.ledgers.directory import DirectoryLedger
 from data.store import Store
-from tests.benchmarks.histories import fill_ledger, fill_summaries
+from tests.benchmarks.histories import fill_ledger, fill_summaries, run_file
 
-MEASUREMENTS = int(os.environ.get("FLOPWATCH_BENCH_MEASUREMENTS", "5000"))
+MEASUREMENTS = int(os.environ.get("FLOPWATCH_BENCH_MEASUREMENTS", "10000"))
 SUMMARIES = int(os.environ.get("FLOPWATCH_BENCH_SUMMARIES", "1000000"))
 
 #: What pages ask, by view; $series, $run, $machine and $measurement are chosen anew each time.
@@ -44,7 +46,11 @@ QUESTIONS = {
     "environments": "FROM environments",
     "samples, a run": "FROM samples WHERE run_id = $run",
     "notes, a run": "FROM notes WHERE run_id = $run",
-    "withdrawn": "FROM withdrawn",
+    "withdrawn, newest 100": "FROM withdrawn ORDER BY started DESC LIMIT 100",
+    "withdrawals": "FROM withdrawals",
+    "annotations": "FROM annotations",
+    "decisions": "FROM decisions",
+    "noise_floors": "FROM noise_floors",
     "change of every series": "SELECT series_id, last(time_ns ORDER BY started) / median(time_ns) AS ratio FROM board "
     "WHERE started > (SELECT max(started) FROM run) - INTERVAL 10 DAY GROUP BY series_id",
 }
@@ -64,18 +70,30 @@ def _parse_and_hash(files: list[Path]) -> None:
             orjson.loads(line)
 
 
-def test_ingest_against_parsing_and_hashing(benchmark: Any, tmp_path: Path) -> None:
-    """Index runs with all their samples; the same files only parsed and hashed are at most three times faster."""
-    ledger = DirectoryLedger(tmp_path / "ledger")
-    for _ in fill_ledger(ledger, MEASUREMENTS, tmp_path):
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> DirectoryLedger:
+    """A ledger of ``MEASUREMENTS`` measurements, 100 in each run."""
+    folder = tmp_path_factory.mktemp("history")
+    ledger = DirectoryLedger(folder / "ledger")
+    for _ in fill_ledger(ledger, MEASUREMENTS, folder):
         pass
-    files = sorted((tmp_path / "ledger").glob("??/*.jsonl"))
+    return ledger
+
+
+@pytest.mark.parametrize("sampled", ["summaries", "newest samples", "all samples"])
+def test_index_against_parsing_and_hashing(
+    benchmark: Any, history: DirectoryLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampled: str
+) -> None:
+    """Make an index anew, without raw samples, with those of the newest runs, and with all."""
+    files = sorted(history.root.glob("??/*.jsonl"))
     bare = min(_seconds(lambda: _parse_and_hash(files)) for _ in range(3))
+    if sampled != "newest samples":
+        monkeypatch.setattr("data.follow.SAMPLED_BYTES", 0 if sampled == "summaries" else 1 << 60)
     paths = iter(tmp_path / f"{number}.duckdb" for number in range(100))
 
     def index() -> None:
-        with Store(next(paths)) as store:
-            assert follow(store, ledger) == len(files)
+        with Store(next(paths), bulk=True) as store:
+            assert follow(store, history, parallel=True) == len(files)
             store.checkpoint()
 
     benchmark.pedantic(index, rounds=3)
@@ -88,6 +106,23 @@ def test_ingest_against_parsing_and_hashing(benchmark: Any, tmp_path: Path) -> N
         "index_bytes_per_measurement": round((tmp_path / "0.duckdb").stat().st_size / MEASUREMENTS),
         "ledger_bytes_per_measurement": round(sum(file.stat().st_size for file in files) / MEASUREMENTS),
     }
+
+
+def test_one_more_run(benchmark: Any, history: DirectoryLedger, tmp_path: Path) -> None:
+    """Take in one more run, and publish the copy that readers see, beside a history."""
+    path = tmp_path / "index.duckdb"
+    with Store(path, bulk=True) as store:
+        follow(store, history)
+        store.checkpoint()
+    seeds = iter(range(10**6, 2 * 10**6))
+    with Index.open(path, history) as index:
+
+        def append() -> None:
+            history.append(RUN, run_file(tmp_path / "next.run.jsonl", next(seeds)).read_bytes())
+            (tmp_path / "next.run.jsonl").unlink()
+
+        benchmark.pedantic(index.sync, setup=append, rounds=10)
+    benchmark.extra_info["index_bytes"] = path.stat().st_size
 
 
 @pytest.fixture(scope="module")

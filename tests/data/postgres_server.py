@@ -26,11 +26,11 @@ def find_binaries() -> Path | None:
 class PostgresServer:
     """Starts as a user that is not root, listens on 127.0.0.1 only, and keeps its data in a folder of its own."""
 
-    def __init__(self, binaries: Path) -> None:
-        """Make the data folder; :meth:`start` starts the server."""
+    def __init__(self, binaries: Path, within: Path | None = None) -> None:
+        """Make the data folder, ``within`` another one if given; :meth:`start` starts the server."""
         self._binaries = binaries
         self._user = "postgres" if os.getuid() == 0 else None
-        self.folder = Path(tempfile.mkdtemp(prefix="flopwatch-postgres-"))
+        self.folder = Path(tempfile.mkdtemp(prefix="flopwatch-postgres-", dir=within))
         if self._user:
             account = pwd.getpwnam(self._user)
             os.chown(self.folder, account.pw_uid, account.pw_gid)

@@ -131,3 +131,21 @@ def test_planned_looks_need_the_level_of_their_protocol():
     short, processes = paired_document(1.0, 6)
     short.protocol = document.protocol
     assert compare_within(short, processes, key("new"), key("old")).confidence == 0.95
+
+
+def test_the_probe_takes_a_slow_minute_off_a_comparison_of_processes():
+    """Where the probe was slower beside the new side, part of its time is the machine's; without a probe nothing is."""
+    for probed, expected in ((True, 1.5 * 1.1**-0.6), (False, 1.5)):
+        lines, processes = [], []
+        for block in range(6):
+            for side, (time_ns, probe_ns) in enumerate(((1000, 1_000_000), (1500, 1_100_000))):
+                index = 2 * block + side
+                one = line(process=index, time_ns=time_ns, variant=("old", "new")[side])
+                one.samples.probe_ns = [probe_ns] * len(one.samples.time_ns) if probed else []
+                lines.append(one)
+                started = "2026-01-01T00:00:00Z"
+                processes.append(
+                    Process(index=index, block=block, started=started, backends=["numpy"], threads=2)
+                )
+        found = compare_within(Document(lines), processes, key("new"), key("old"))
+        assert found.comparison.ratio == pytest.approx(expected, rel=1e-3)

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 
 from data.estimate import (
     MARGIN,
+    MINIMUM_CLEAN,
+    Timings,
     estimate,
     judge,
     minimum_processes,
@@ -118,6 +120,35 @@ def test_a_process_gives_the_median_of_its_clean_calls():
 def test_a_time_is_per_call():
     """A batch is divided once."""
     assert math.exp(process_log_time(_samples([6400] * 10, batch=64))) == pytest.approx(100)
+
+
+@st.composite
+def _process(draw: st.DrawFn) -> Samples:
+    times_ns = draw(st.lists(st.integers(0, 2**62), min_size=1, max_size=70))
+    marks = st.lists(st.booleans(), min_size=len(times_ns), max_size=len(times_ns))
+    return Samples(times_ns, draw(st.integers(1, 1000)), [], draw(st.just([]) | marks))
+
+
+def _plain_log_time(samples: Samples) -> float:
+    clean = [time for time, clean in zip(samples.time_ns, samples.clean, strict=False) if clean]
+    ordered = sorted(clean if len(clean) >= MINIMUM_CLEAN else samples.time_ns)
+    logs = [math.log(max(time, 1)) for time in ordered]
+    return (logs[(len(logs) - 1) // 2] + logs[len(logs) // 2]) / 2 - math.log(samples.batch)
+
+
+@given(st.lists(st.lists(_process(), min_size=1, max_size=4), max_size=8))
+def test_many_processes_at_once_say_what_each_says_alone(groups: list[list[Samples]]) -> None:
+    """Columns of all processes give the same numbers as lists of one, to the last bit."""
+    processes = [samples for group in groups for samples in group]
+    timings = Timings(processes)
+    assert timings.log_times() == [_plain_log_time(samples) for samples in processes]
+    assert timings.clean_counts == [
+        sum(samples.clean or [True] * len(samples.time_ns)) for samples in processes
+    ]
+    shown = timings.quantiles([len(group) for group in groups], (0.0, 0.1, 0.9))
+    for group, found in zip(groups, shown, strict=True):
+        ordered = sorted(time for samples in group for time in samples.time_ns)
+        assert found == [ordered[int(share * len(ordered))] for share in (0.0, 0.1, 0.9)]
 
 
 def test_pairing_cancels_what_the_round_does():

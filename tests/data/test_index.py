@@ -14,11 +14,12 @@ from typing import IO
 import pytest
 
 from data import entries, places, queries, snapshots
+from data.checks import check_index
 from data.errors import Conflict, IndexOwned, NotFound, RunFileError, StorageError
 from data.index import Index, record
-from data.ledger import RUN, open_ledger
+from data.ledger import RUN, Ledger, open_ledger
 from data.owner import Ownership
-from data.receipts import Receipt, record_in_ledger
+from data.receipts import record_in_ledger
 from data.records import uuid7
 from data.rundocument import read
 from data.runfile import pack
@@ -265,55 +266,6 @@ def test_a_ledger_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small file system")
-def test_on_a_read_only_file_system_everything_can_still_be_asked(tmp_path: Path) -> None:
-    """A home that was recorded elsewhere and is mounted read-only answers, and refuses to record in words."""
-    receipt = record(write_run(tmp_path / "a.run.jsonl"))
-    home = places.home()
-    if subprocess.run(["mount", "--bind", home, home], check=False, capture_output=True).returncode:
-        pytest.skip("this system does not let us mount")
-    try:
-        subprocess.run(["mount", "-o", "remount,bind,ro", home], check=True)
-        with Index.open(wait_s=0.2) as index:
-            assert not index.owned
-            assert [row["run_id"] for row in queries.runs(index)] == [receipt.run]
-        with pytest.raises(StorageError, match="read-only"):
-            record(write_run(tmp_path / "b.run.jsonl", seed=1))
-    finally:
-        subprocess.run(["umount", home], check=True)
-
-
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount a small file system")
-def test_a_full_disk_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
-    """Recording until the disk is full: every receipt's entry is there, and with space again all is indexed."""
-    home = places.home()
-    home.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", home], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("this system does not let us mount")
-    try:
-        receipts: list[Receipt] = []
-        refused: list[str] = []
-        for seed in range(60):
-            try:
-                receipts.append(record(write_run(tmp_path / f"{seed}.run.jsonl", seed=seed, cells=60)))
-            except StorageError as error:
-                refused.append(str(error))
-        assert receipts
-        assert refused
-        assert all("disk is full" in message for message in refused)
-        assert any(not receipt.indexed and "full" in receipt.note for receipt in receipts)
-        subprocess.run(["mount", "-o", "remount,size=200m", home], check=True)
-        with Index.open() as index:
-            assert index.problem == ""
-            held = {row["sha256"] for row in queries.runs(index)}
-        assert held == {receipt.sha256 for receipt in receipts}
-    finally:
-        subprocess.run(["umount", "-l", home], check=True)
-
-
 # -- both ledgers ----------------------------------------------------------------------------------------------
 
 
@@ -353,3 +305,30 @@ def test_recording_uses_the_ledger_of_the_environment(
     held.close()
     with Index.open() as index:
         assert queries.run_file(index, receipt.run) == (tmp_path / "a.run.jsonl").read_bytes()
+
+
+def test_samples_of_older_runs_are_left_to_the_ledger(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Beyond a size the index holds the raw samples of the newest runs only, and finds the others all the same."""
+    contents = [run_bytes(tmp_path, seed=seed, started=f"2026-11-2{seed}T10:00:00Z") for seed in range(6)]
+    for content in contents[:3]:
+        ledger.append("run", content)
+    monkeypatch.setattr("data.follow.SAMPLED_BYTES", int(2.5 * len(contents[0])))
+    with Index.open(tmp_path / "index.duckdb", ledger) as index:
+        sampled = "SELECT samples_indexed FROM run ORDER BY started"
+        assert [row["samples_indexed"] for row in index.query(sampled)] == [False, True, True]
+        for content in contents[3:]:
+            ledger.append("run", content)
+            index.sync()
+        assert [row["samples_indexed"] for row in index.query(sampled)].count(True) in (2, 3)
+        assert index.query(sampled)[-1]["samples_indexed"]
+        held = index.query(
+            "SELECT b.*, samples_indexed FROM board AS b JOIN run USING (run_id) WHERE samples > 0 "
+            "ORDER BY samples_indexed"
+        )
+        of_ledger = queries.samples(index, held[0]["measurement_id"])
+        of_index = queries.samples(index, held[-1]["measurement_id"])
+        assert [set(row) for row in of_ledger] == [set(row) for row in of_index]
+        assert sum(len(row["time_ns"]) for row in of_ledger) == held[0]["samples"]
+        assert check_index(index, ledger.follow()[0]) == []

@@ -23,8 +23,10 @@ def test_an_entry_is_read_back_byte_for_byte(ledger: Ledger) -> None:
     assert (entry.sha256, entry.kind, entry.size_bytes) == (digest(b"hello\n\x00\xff"), "run", 8)
     assert ledger.read(entry.sha256) == b"hello\n\x00\xff"
     assert ledger.find(entry.sha256) == entry
-    with ledger.file(entry.sha256) as path:
-        assert path.read_bytes() == b"hello\n\x00\xff"
+    path = ledger.path(entry.sha256)
+    assert (path.read_bytes() if path else None) == (
+        b"hello\n\x00\xff" if isinstance(ledger, DirectoryLedger) else None
+    )
 
 
 def test_appending_twice_is_appending_once(ledger: Ledger) -> None:
@@ -160,8 +162,9 @@ def test_a_damaged_file_is_told_and_healed_by_the_next_delivery(tmp_path: Path) 
     """A flipped bit is noticed when it is read; appending the right content again repairs it."""
     ledger = DirectoryLedger(tmp_path)
     entry = ledger.append("run", b"right")
-    with ledger.file(entry.sha256) as path:
-        path.write_bytes(b"wrong")
+    path = ledger.path(entry.sha256)
+    assert path is not None
+    path.write_bytes(b"wrong")
     with pytest.raises(StorageError, match="damaged"):
         ledger.read(entry.sha256)
     ledger.append("run", b"right")

@@ -1,9 +1,13 @@
 """flopwatch db: info, check, rebuild, backup, restore."""
 
 import io
+import os
+import subprocess
+import sys
 import tarfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from data import entries, maintenance, places, queries
@@ -83,18 +87,24 @@ def test_damage_to_the_ledger_is_found(tmp_path: Path) -> None:
     _fill(tmp_path)
     ledger = open_ledger(places.ledger())
     changed, lost, *_ = (entry.sha256 for entry in ledger.follow()[0] if entry.kind == RUN)
-    with ledger.file(changed) as path:
-        path.write_bytes(path.read_bytes().replace(b"testbox", b"testbux"))
-    with ledger.file(lost) as path:
-        path.unlink()
+    changed_path, lost_path = ledger.path(changed), ledger.path(lost)
+    assert changed_path is not None
+    assert lost_path is not None
+    changed_path.write_bytes(changed_path.read_bytes().replace(b"testbox", b"testbux"))
+    lost_path.unlink()
     findings = " ".join(maintenance.check()["findings"])
     assert f"entry {changed} (run)" in findings
     assert "damaged" in findings
     assert f"entry {lost} is in the index and was lost from the ledger" in findings
 
 
-def test_a_rebuilt_index_says_the_same(tmp_path: Path) -> None:
+@pytest.mark.parametrize("parallel", [False, True])
+def test_a_rebuilt_index_says_the_same(
+    tmp_path: Path, ledger_address: str, monkeypatch: pytest.MonkeyPatch, parallel: bool
+) -> None:
     """All views are equal before and after, progress is told, and no trace of the work is left."""
+    monkeypatch.setenv("FLOPWATCH_LEDGER", ledger_address)
+    monkeypatch.setattr("data.follow._WORTH_PROCESSES_BYTES", 0 if parallel else 1 << 60)
     _fill(tmp_path)
     with Index.open() as index:
         before = everything(index)
@@ -207,3 +217,37 @@ def test_a_damaged_backup_is_refused_as_a_whole(tmp_path: Path) -> None:
         maintenance.restore(tmp_path / "missing.tar")
     assert open_ledger(places.ledger()).follow()[0] == []
     assert maintenance.restore(whole)["restored"] == 1
+
+
+_REBUILDING = """
+import time
+from data import follow, maintenance
+follow._WORTH_PROCESSES_BYTES = 0
+def wait(done, total):
+    print(done, flush=True)
+    time.sleep(60)
+if __name__ == "__main__":
+    maintenance.rebuild(wait)
+"""
+
+
+def test_a_killed_rebuild_leaves_the_old_index_and_no_process(tmp_path: Path) -> None:
+    """The processes that read for it end with it."""
+    _fill(tmp_path)
+    with Index.open() as index:
+        before = everything(index)
+    script = tmp_path / "rebuilding.py"
+    script.write_text(_REBUILDING)
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen(
+        [sys.executable, script], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(root)}
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline().strip().isdigit()
+    helpers = psutil.Process(process.pid).children(recursive=True)
+    assert helpers
+    process.kill()
+    process.communicate()
+    assert psutil.wait_procs(helpers, timeout=30)[1] == []
+    with Index.open() as index:
+        assert everything(index) == before

@@ -258,6 +258,50 @@ def test_statements_are_asked_for_by_what_they_are_about(store: Store, ledger: L
     assert decided["acceptance"]["change_at"].isoformat() == "2026-11-21T00:00:00+00:00"
 
 
+def test_an_annotation_is_about_all_that_it_names(store: Store, ledger: Ledger) -> None:
+    """A machine, series, run, version or span of time: each is a column to join by, and NULL if it is not named."""
+    day = {"since": "2026-11-20T00:00:00Z", "until": "2026-11-21T00:00:00Z"}
+    about: list[dict[str, str]] = [
+        {"machine": "00000000000a"},
+        {"series": "1" * 16},
+        {"run": uuid7()},
+        {"version": "numpy 2.4.6"},
+        day,
+        {"machine": "00000000000a", "version": "driver 580.82", **day},
+    ]
+    for named in about:
+        annotation = entries.Annotation(text=repr(sorted(named)), **named)  # type: ignore[arg-type]
+        _ingest(store, ledger, [ledger.append(*entries.encode(annotation))])
+    columns = {"machine": "machine_id", "series": "series_id", "run": "run_id"}
+    rows = {row["text"]: row for row in store.query("FROM annotations")}
+    assert len(rows) == len(about)
+    for named in about:
+        row = rows[repr(sorted(named))]
+        for name in ("machine", "series", "run", "version"):
+            assert row[columns.get(name, name)] == named.get(name)
+        for name in ("since", "until"):
+            moment = row[name] and row[name].strftime("%Y-%m-%dT%H:%M:%SZ")
+            assert moment == named.get(name)
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_each_withdrawal_has_to_be_undone(
+    store: Store, ledger: Ledger, tmp_path: Path, order: tuple[int, int, int]
+) -> None:
+    """A run that was withdrawn twice stays hidden until both withdrawals are undone, in whatever order they arrive."""
+    content = run_bytes(tmp_path)
+    run_id = read(content).run.id
+    first, second = (entries.Withdrawal(run=run_id, reason=reason) for reason in ("one", "two"))
+    statements: list[entries.Record] = [first, second, entries.Reinstatement(withdrawal=first.id)]
+    _ingest(store, ledger, [ledger.append(RUN, content)])
+    for index in order:
+        _ingest(store, ledger, [ledger.append(*entries.encode(statements[index]))])
+    assert store.query("FROM runs") == []
+    undo = entries.Reinstatement(withdrawal=second.id)
+    _ingest(store, ledger, [ledger.append(*entries.encode(undo))])
+    assert len(store.query("FROM runs")) == 1
+
+
 def _history(folder: Path) -> list[tuple[str, bytes]]:
     """Contents that belong together in many ways: parts, contradictions, withdrawals, names."""
     other = Machine("00000000000b", "other", "CPU", 2, 2, 1 << 30)

@@ -11,6 +11,7 @@ from data.records import (
     Error,
     Machine,
     Measurement,
+    Process,
     Run,
     Samples,
     Skipped,
@@ -26,6 +27,7 @@ KEY = {"variant": "blas", "condition": "given", "backend": "numpy", "device": "c
 @dataclass
 class Document:
     lines: list = field(default_factory=list)
+    processes: list = field(default_factory=list)
     skipped: list = field(default_factory=list)
     interrupted: bool = False
     plan: list = field(default_factory=list)
@@ -173,3 +175,43 @@ def test_one_fast_sample_shows_what_the_ceiling_allows():
         "matmul/512"
     ]
     assert row.status == Status.OK
+
+
+def test_a_time_below_an_empty_call_is_impossible():
+    """What is shorter than a call that does nothing is hidden with the reason; of a batch, the whole counts."""
+    floor = Process(
+        index=0,
+        block=0,
+        started="2026-01-01T00:00:00Z",
+        backends=["numpy"],
+        threads=1,
+        attributes={"floor_ns": 150.0},
+    )
+    short = Samples(time_ns=[100] * 12, clean=[True] * 12, round=list(range(12)))
+    batched = Samples(time_ns=[1000] * 12, batch=10, clean=[True] * 12, round=list(range(12)))
+    work = Work(flop=1.0)
+    (row,) = summarise(
+        Document([line(samples=short, bound=None, work=work, process=p) for p in range(6)], [floor])
+    )
+    assert row.status == Status.IMPOSSIBLE
+    assert row.time_ns is None
+    assert "empty call" in row.reason
+    (row,) = summarise(
+        Document([line(samples=batched, bound=None, work=work, process=p) for p in range(6)], [floor])
+    )
+    assert row.status == Status.OK
+
+
+def test_a_batch_that_contradicts_its_parts_is_impossible():
+    """32 products in less time than 32 over the threads single ones take are hidden; a little faster they may be."""
+
+    def measured(batch_ns):
+        single = [line(case="matmul/256", time_ns=1000, bound=None, process=p) for p in range(6)]
+        batch = [
+            line(case="matmul/batched-32x256", time_ns=batch_ns, bound=None, process=p) for p in range(6)
+        ]
+        return {row.case: row for row in summarise(Document([*single, *batch]))}["matmul/batched-32x256"]
+
+    assert measured(20_000).status == Status.IMPOSSIBLE
+    assert "matmul/256 alone" in measured(20_000).reason
+    assert measured(31_000).status == Status.OK

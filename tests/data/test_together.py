@@ -37,16 +37,19 @@ APPEND = """
     done.append(record(path).sha256)
 """
 
-#: A reader checks that every run that it sees is whole, in one state of the index.
+#: A reader checks that every run that it sees is whole, in one state of the index; a bounded wait may be in vain.
 READ = """
-    with Index.open() as index:
-        rows = index.query(
-            "SELECT (SELECT count(*) FROM runs) AS runs, (SELECT count(*) FROM board) AS rows, "
-            "(SELECT count(*) FROM latest) AS latest, (SELECT count(*) FROM samples) AS samples"
-        )
-    assert (rows[0]["rows"], rows[0]["samples"]) == (4 * rows[0]["runs"], 21 * rows[0]["runs"]), rows
-    assert rows[0]["latest"] in (0, 4), rows
-    done.append(rows[0]["runs"])
+    try:
+        with Index.open() as index:
+            rows = index.query(
+                "SELECT (SELECT count(*) FROM runs) AS runs, (SELECT count(*) FROM board) AS rows, "
+                "(SELECT count(*) FROM latest) AS latest, (SELECT count(*) FROM samples) AS samples"
+            )
+        assert (rows[0]["rows"], rows[0]["samples"]) == (4 * rows[0]["runs"], 21 * rows[0]["runs"]), rows
+        assert rows[0]["latest"] in (0, 4), rows
+        done.append(rows[0]["runs"])
+    except IndexOwned:
+        pass
 """
 
 REBUILD = """

@@ -17,7 +17,7 @@ CONTRACT = (
         "machines",
         "environments",
     ),
-    *("samples", "notes"),
+    *("samples", "notes", "noise_floors"),
 )
 OTHERS = ("withdrawn", "withdrawals", "annotations", "decisions")
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace as replace_machine
 
 from data.records import Machine
 from runners.checks import CHECKS
@@ -73,6 +74,16 @@ def variables(**changes: str) -> Facts:
     return process(variables=changes)
 
 
+LACKING = {
+    "backend": "cupy",
+    "device": "cuda:0",
+    "available": False,
+    "reason": "the Python package cupy is not installed",
+    "install": "pip install flopwatch[cuda13]",
+}
+WITHOUT_CUPY = replace(
+    QUIET, machine=replace_machine(QUIET.machine, devices=["NVIDIA H100"]), accelerators=(LACKING,)
+)
 DISTURBANCES = [
     ("governor", "advice", state(governor="schedutil"), "schedutil"),
     ("governor", "warning", state(governor="powersave"), "powersave"),
@@ -106,6 +117,7 @@ DISTURBANCES = [
     ("disk", "warning", replace(QUIET, scratch_free_bytes=GIB), "1.0 GiB"),
     ("devices", "warning", replace(QUIET, device_processes=({"pid": 42, "name": "train"},)), "train (42)"),
     ("devices", "warning", state(devices=[{"throttle_reasons": "0x0000000000000020"}]), "1 of the graphics"),
+    ("accelerators", "advice", WITHOUT_CUPY, "cupy on cuda:0: the Python package cupy is not installed"),
 ]
 
 
@@ -187,3 +199,23 @@ def test_people_read_the_worst_first(capsys: pytest.CaptureFixture[str]) -> None
     assert levels == sorted(levels, key=["warning", "advice", "ok"].index)
     assert "warnings: 2, advice: 1" in printed
     assert "cpupower" in printed
+
+
+def test_what_an_accelerator_lacks_is_named_with_the_way_to_get_it() -> None:
+    """Without a device it is only said; where the machine has one it is advice."""
+    facts = replace(QUIET, accelerators=(LACKING,))
+    lacks = found(facts)["accelerators"]
+    assert (lacks.level, lacks.remedy) == ("ok", "pip install flopwatch[cuda13]")
+    assert found(WITHOUT_CUPY)["accelerators"].level == "advice"
+    ready = found(replace(QUIET, accelerators=(LACKING | {"available": True},)))["accelerators"]
+    assert (ready.level, ready.seen) == ("ok", "ready: cupy on cuda:0")
+
+
+def test_this_machine_says_what_its_accelerators_lack() -> None:
+    """Each backend of a device is looked at, and none that is missing lacks its reason and remedy."""
+    facts = read_facts(window_s=0.01)
+    assert {(one["backend"], one["device"]) for one in facts.accelerators} >= {
+        ("cupy", "cuda:0"),
+        ("torch", "cuda:0"),
+    }
+    assert all(one["available"] or (one["reason"] and one["install"]) for one in facts.accelerators)

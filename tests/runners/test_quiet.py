@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from runners.orchestrate import _disturbances
+from runners.answers import disturbances
 from runners.quiet import Gate, LoadMeter, foreign_limit
 
 
@@ -63,9 +63,9 @@ def test_a_kernel_on_all_cores_tolerates_little():
 def test_labels_follow_from_causes():
     """Load and waiting mark a measurement as disturbed, a gate that gave up as ungated."""
     cores = psutil.cpu_count()
-    assert _disturbances({"foreign": 0.0, "waiting": 0.0}, cores, True) == []
-    assert _disturbances({"foreign": 0.5, "waiting": 0.0}, cores, True) == ["disturbed"]
-    assert _disturbances({"foreign": 0.0, "waiting": 0.4}, 1, False) == ["disturbed", "ungated"]
+    assert disturbances({"foreign": 0.0, "waiting": 0.0}, cores, True) == []
+    assert disturbances({"foreign": 0.5, "waiting": 0.0}, cores, True) == ["disturbed"]
+    assert disturbances({"foreign": 0.0, "waiting": 0.4}, 1, False) == ["disturbed", "ungated"]
 
 
 def test_the_meter_sees_a_burner_that_is_not_ours():

@@ -22,7 +22,10 @@ _FOLDER = Path(__file__).parents[2]
 
 
 def effects_of_one_process(copies: int, subject: str, rounds: int) -> list[float]:
-    """Return for each place the median over rounds of ln(time there / mean of the round), in this process."""
+    """Return for each place the median over rounds of ln(time there / mean of the round), less that of all places.
+
+    Preempted calls draw the mean of their round up: what all places have in common says nothing of a place.
+    """
     import numpy as np
 
     from runners.clocks import Covariates
@@ -49,7 +52,8 @@ def effects_of_one_process(copies: int, subject: str, rounds: int) -> list[float
         there = [logs[number][round_] for number in order[start : start + copies]]
         for place, value in enumerate(there):
             places[place].append(value - fmean(there))
-    return [median(values) for values in places]
+    middles = [median(values) for values in places]
+    return [middle - fmean(middles) for middle in middles]
 
 
 def effects(copies: int, processes: int, subject: str = "sort-60k", confidence: float = 0.95) -> list[dict]:

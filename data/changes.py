@@ -1,0 +1,362 @@
+"""Change points of a series: where its level moved, by how much, and how sure that is.
+
+Three looks at each series, all on logarithms, so that a step is a ratio:
+
+* its values, for steps of the level (:mod:`data.segments`);
+* its lowest and highest values in blocks of seven, where those are much steadier: with noise of two modes, such as two
+  memory layouts, a step of one mode is hidden from means and medians;
+* its last one or two points, which are told only if no earlier run of points strayed nearly as far, and with a
+  confidence that asks for another measurement.
+
+The points' own intervals lower the weight of what was measured badly; a noise floor bounds the size from below.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from data import segments
+from data.errors import BadInput
+from data.segments import Segments, Split, Values
+
+__all__ = ["Change", "change_points", "change_points_of"]
+
+#: Steps smaller than this share are not told, whatever the noise.
+LEAST_SHARE = 0.005
+#: Fewer points than this have no history that a change could be told from.
+FEWEST = 6
+#: Points of a block of which only the lowest (highest) counts, how steady these must be against a mean of eight, and
+#: the deviate that a step among them needs.
+BLOCK, STEADIER, BLOCK_DEVIATE = 7, 0.6, 5.0
+#: (points at the end, how much farther they must be than any such run before, history needed, confidence)
+ENDINGS = ((2, 1.5, 14, 0.6), (1, 2.5, 40, 0.4))
+#: And how many standard deviations that must be.
+ENDING_DEVIATES = 6.0
+#: No more confidence than this in a change that so few points follow.
+YOUNG = {3: 0.8, 4: 0.9}
+#: The lowest values, and the highest: the lowest of the values turned round.
+_SIGNS = (1.0, -1.0)
+#: Series of one length are screened so many at a time.
+_CHUNK = 64
+
+
+@dataclass(frozen=True)
+class Change:
+    """One change: ``index`` is the first point of the new level, ``ratio`` new/old, ``confidence`` from 0 to 1.
+
+    The ratio is NaN where the levels have no ratio (a level of zero or below).
+    """
+
+    index: int
+    ratio: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A change on the scale that was looked at, before it is told as a ratio."""
+
+    index: int
+    step: float
+    confidence: float
+
+
+def change_points(
+    values: Sequence[float],
+    times: Sequence[Any] | None = None,
+    low: Sequence[float] | None = None,
+    high: Sequence[float] | None = None,
+    noise_floor: float | None = None,
+) -> list[Change]:
+    """Return the changes of a series, the oldest first.
+
+    ``times`` are ISO 8601 texts or seconds since the epoch, in order; ``low`` and ``high`` the interval of each value,
+    both or neither; ``noise_floor`` the share by which the series moves when nothing changes.  Raises BadInput for
+    fewer than two values, a value that is not finite, lists of different lengths, times out of order.
+    """
+    series = _numbers(values, "values")
+    if len(series) < 2:
+        raise BadInput(f"a series needs at least two values; found {len(series)}")
+    if times is not None:
+        _check_times(times, len(series))
+    weights = _weights(series, low, high)
+    floor = _floor(noise_floor)
+    if weights is None or len(series) < FEWEST:
+        return _change_points([series], floor)[0]
+    scaled, logarithmic = _scaled(series)
+    least = math.log1p(floor) if logarithmic else 0.0
+    whole = Segments(scaled, weights=weights, least_step=least)
+    edges = _steady_edges(scaled[None], whole.noise[None])[0]
+    return _tell(series, _look(scaled, whole.find(), whole.noise, edges, least))
+
+
+def change_points_of(
+    series: Sequence[Sequence[float]], noise_floor: float | None = None
+) -> list[list[Change]]:
+    """Return the changes of each of many series, which is much faster than asking for one after the other.
+
+    Raises BadInput as :func:`change_points` does, with the number of the series (from 0).
+    """
+    numbers = []
+    for number, values in enumerate(series):
+        found = _numbers(values, f"series {number}")
+        if len(found) < 2:
+            raise BadInput(f"series {number} needs at least two values; found {len(found)}")
+        numbers.append(found)
+    return _change_points(numbers, _floor(noise_floor))
+
+
+# -- input ---------------------------------------------------------------------------------------------------------
+
+
+def _numbers(values: Sequence[float], name: str) -> Values:
+    try:
+        found = np.array(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise BadInput(f"{name}: every value must be a number") from None
+    if found.ndim != 1:
+        raise BadInput(f"{name}: give one list of numbers, not {found.ndim} dimensions")
+    bad = np.flatnonzero(~np.isfinite(found))
+    if len(bad):
+        raise BadInput(
+            f"{name}: number {bad[0]} (from 0) is {found[bad[0]]}; leave out what was not measured"
+        )
+    return found
+
+
+def _check_times(times: Sequence[Any], count: int) -> None:
+    if len(times) != count:
+        raise BadInput(f"{len(times)} times for {count} values; give one time a value")
+    moments = [_moment(time, index) for index, time in enumerate(times)]
+    for index, (one, other) in enumerate(pairwise(moments), 1):
+        if other < one:
+            raise BadInput(
+                f"times: number {index} (from 0) is before the one before it; give the oldest first"
+            )
+
+
+def _moment(time: Any, index: int) -> float:
+    """Return seconds since the epoch."""
+    if isinstance(time, int | float | np.number) and not isinstance(time, bool) and math.isfinite(time):
+        return float(time)
+    try:
+        moment = time if isinstance(time, datetime) else datetime.fromisoformat(str(time))
+    except ValueError:
+        raise BadInput(
+            f"times: number {index} (from 0) is {time!r}; write 2026-11-24T12:00:00Z or seconds since 1970"
+        ) from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=_UTC)).timestamp()
+
+
+_UTC = datetime.fromisoformat("2000-01-01T00:00:00+00:00").tzinfo
+
+
+def _weights(series: Values, low: Sequence[float] | None, high: Sequence[float] | None) -> Values | None:
+    """Return how much each point counts: 1, and less where its interval is wider than usual."""
+    if low is None and high is None:
+        return None
+    if low is None or high is None:
+        raise BadInput("give both low and high, or neither")
+    lows, highs = _numbers(low, "low"), _numbers(high, "high")
+    if not len(lows) == len(highs) == len(series):
+        raise BadInput(
+            f"{len(lows)} low and {len(highs)} high ends for {len(series)} values; give one of each a value"
+        )
+    wrong = np.flatnonzero((lows > series) | (series > highs))
+    if len(wrong):
+        index = int(wrong[0])
+        raise BadInput(
+            f"value number {index} (from 0), {series[index]:g}, is outside of its interval "
+            f"{lows[index]:g} to {highs[index]:g}"
+        )
+    ends, _ = _scaled(np.concatenate((series, lows, highs)))
+    middle, lower, upper = np.split(ends, 3)
+    own = ((upper - lower) / 2 / 1.96) ** 2  # an interval of 95 %
+    between = float(segments.spread(np.diff(middle))) ** 2 / 2 if len(middle) > 1 else 0.0
+    usual = between + segments.median(own)
+    if usual == 0:
+        return None
+    weights: Values = np.minimum(1.0, usual / np.maximum(between + own, 1e-300))
+    return weights
+
+
+def _floor(noise_floor: float | None) -> float:
+    if noise_floor is None:
+        return LEAST_SHARE
+    if not (math.isfinite(noise_floor) and noise_floor >= 0):
+        raise BadInput(f"the noise floor must be a share such as 0.02, not {noise_floor}")
+    return max(float(noise_floor), LEAST_SHARE)
+
+
+def _scaled(series: Values) -> tuple[Values, bool]:
+    """Return logarithms, and that they are; else the values themselves, where one of them is zero or below."""
+    logarithmic = bool((series > 0).all())
+    return (np.log(series) if logarithmic else series), logarithmic
+
+
+# -- looking -------------------------------------------------------------------------------------------------------
+
+
+def _change_points(series: Sequence[Values], floor: float) -> list[list[Change]]:
+    """Look at many series: those of one length are screened together, and only what could have a change is searched."""
+    answers: list[list[Change]] = [[] for _ in series]
+    by_length: dict[int, list[int]] = {}
+    for number, values in enumerate(series):
+        if len(values) >= FEWEST:
+            by_length.setdefault(len(values), []).append(number)
+    for numbers in by_length.values():
+        for start in range(0, len(numbers), _CHUNK):
+            chunk = numbers[start : start + _CHUNK]
+            scaled = [_scaled(series[number]) for number in chunk]
+            values = np.stack([one for one, _ in scaled])
+            smooth = segments.despiked(values)
+            noise = segments.noise_by_scale(smooth)
+            for row in np.flatnonzero(segments.noise_grows(noise)).tolist():
+                noise[row] = segments.without_certain_steps(smooth[row], noise[row])
+            steps = segments.splits_anywhere(smooth, noise)
+            edges = _steady_edges(values, noise)
+            for row, number in enumerate(chunk):
+                least = math.log1p(floor) if scaled[row][1] else 0.0
+                splits = (
+                    Segments(values[row], smooth[row], noise[row], least_step=least).find()
+                    if steps[row]
+                    else []
+                )
+                found = _look(values[row], splits, noise[row], edges[row], least)
+                answers[number] = _tell(series[number], found)
+    return answers
+
+
+def _look(
+    values: Values, splits: Sequence[Split], noise: Values, edges: NDArray[np.bool_], least: float
+) -> list[_Found]:
+    """Add to the splits of a series those of its edges, and what happened at its end."""
+    if splits and _too_early(values, splits[-1].index):
+        splits = splits[:-1]
+    found = [_Found(one.index, one.step, _confidence(one.deviate, len(values), one.index)) for one in splits]
+    for sign in (_SIGNS[number] for number in np.flatnonzero(edges)):
+        for one in _edge_steps(sign * values, least):
+            if all(abs(one.index - other.index) > BLOCK + 2 for other in found):
+                found.append(_Found(one.index, sign * one.step, one.confidence))
+    found.sort(key=lambda one: one.index)
+    return found + _ending(values, found, float(noise[0]), least)
+
+
+def _too_early(values: Values, index: int) -> bool:
+    """Whether a split before the last three points is one of the last two, which are looked at apart."""
+    if index != len(values) - segments.LAST:
+        return False
+    old, new = segments.median(values[:index][-2 * BLOCK :]), segments.median(values[index + 1 :])
+    return bool((values[index] - (old + new) / 2) * (new - old) < 0)
+
+
+def _confidence(deviate: float, points: int, index: int | None = None) -> float:
+    """Return 1 - the chance that any of so many places shows such a deviate, less where few points follow."""
+    chance = points * math.erfc(deviate / math.sqrt(2))
+    bound = YOUNG.get(points - index, 1.0) if index is not None else 1.0
+    return min(bound, max(0.0, 1 - chance))
+
+
+def _lowest(values: Values) -> Values:
+    """Return the lowest value of each block; the last axis is the series, of which the first points may be left out."""
+    blocks = values.shape[-1] // BLOCK
+    kept = values[..., values.shape[-1] - blocks * BLOCK :]
+    found: Values = kept.reshape(*values.shape[:-1], blocks, BLOCK).min(axis=-1)
+    return found
+
+
+def _steady_edges(values: Values, noise: Values) -> NDArray[np.bool_]:
+    """Return for each series whether its lowest, and whether its highest values are far steadier than the others.
+
+    With a coarse clock they always are, and say nothing.
+    """
+    points = values.shape[-1]
+    if points // BLOCK < FEWEST + 2:
+        return np.zeros((len(values), len(_SIGNS)), bool)
+    of_eight = noise[:, segments.scales_of(points).index(8)] / math.sqrt(8)
+    lowest = np.stack([np.diff(_lowest(sign * values)) for sign in _SIGNS], axis=1)
+    steady: NDArray[np.bool_] = segments.spread(lowest) / math.sqrt(2) < STEADIER * of_eight[:, None]
+    for row in np.flatnonzero(steady.any(axis=1)):
+        steady[row] &= 2 * len(np.unique(values[row])) > points
+    return steady
+
+
+def _edge_steps(values: Values, least: float) -> list[_Found]:
+    """Return the steps of the lowest values of blocks."""
+    lowest = _lowest(values)
+    blocks, offset = len(lowest), len(values) - BLOCK * len(lowest)
+    splits = Segments(lowest, least_step=least, accepted=BLOCK_DEVIATE).find()
+    borders = [0, *(split.index for split in splits), blocks]
+    found = []
+    for position, split in enumerate(splits):
+        before = lowest[borders[position] : split.index]
+        after = lowest[split.index : borders[position + 2]]
+        index = _edge_index(
+            values,
+            offset + BLOCK * split.index,
+            (segments.median(before) + segments.median(after)) / 2,
+            split,
+        )
+        found.append(_Found(index, split.step, _confidence(split.deviate, blocks)))
+    return found
+
+
+def _edge_index(values: Values, about: int, middle: float, split: Split) -> int:
+    """Return where the lowest values moved: past the last one below the middle for a rise, else at the first."""
+    start, end = max(0, about - BLOCK), min(len(values), about + BLOCK)
+    below = np.flatnonzero(values[start:end] < middle)
+    if not len(below):
+        return about
+    return start + int(below[-1] + 1 if split.step > 0 else below[0])
+
+
+def _ending(values: Values, found: Sequence[_Found], sigma: float, least: float) -> list[_Found]:
+    """Return a change of the last two points, or of the last, that has no like in the history of their level."""
+    begin = found[-1].index if found else 0
+    for points, factor, needed, confidence in ENDINGS:
+        at = len(values) - points
+        if at - begin < needed:
+            continue
+        level = values[begin:] - segments.median(values[begin:at])
+        new, old = level[-points:], level[:-points]
+        if np.ptp(np.sign(new)):
+            continue
+        farthest = float(_run_sizes(old, points).max())
+        size = float(np.abs(new).min())
+        if size < max(factor * farthest, ENDING_DEVIATES * sigma, least):
+            continue
+        if size >= ENDING_DEVIATES * float(segments.spread(old)):
+            return [_Found(at, segments.median(new), confidence)]
+    return []
+
+
+def _run_sizes(level: Values, points: int) -> Values:
+    """Return how far each run of one or two successive points stays from zero on one side."""
+    size = np.abs(level)
+    if points == 1:
+        return size
+    same = np.sign(level[1:]) == np.sign(level[:-1])
+    return np.where(same, np.minimum(size[1:], size[:-1]), 0.0)
+
+
+# -- telling -------------------------------------------------------------------------------------------------------
+
+
+def _tell(series: Values, found: Sequence[_Found]) -> list[Change]:
+    """Turn steps into ratios: those of logarithms, else of the levels on both sides."""
+    if (series > 0).all():
+        return [Change(one.index, math.exp(one.step), one.confidence) for one in found]
+    borders = [0, *(one.index for one in found), len(series)]
+    changes = []
+    for position, one in enumerate(found):
+        old = segments.median(series[borders[position] : one.index])
+        new = segments.median(series[one.index : borders[position + 2]])
+        ratio = new / old if old > 0 and new > 0 else math.nan
+        changes.append(Change(one.index, ratio, one.confidence))
+    return changes

@@ -1,0 +1,53 @@
+"""Published claims and plans, each with what this machine says about it."""
+
+from data.report import cells
+from data.report.context import Context
+from data.report.model import Section, Table
+
+__all__ = ["section"]
+
+
+def section(context: Context) -> Section:
+    """Every claim with its verdict, then the items of the publication's own plan."""
+    found = Section("claims", "Published claims, and their verdicts here")
+    if not context.native:
+        return found
+    table = Table(
+        "claims",
+        "Claims",
+        [
+            "claim",
+            "statement",
+            "said to be",
+            "published",
+            "backend",
+            "measured",
+            "interval",
+            "verdict",
+            "in detail",
+        ],
+        right=frozenset({"published", "measured", "interval"}),
+    )
+    for one in context.findings:
+        claim = one.claim
+        measured = interval = cells.NONE
+        if one.estimate is not None:
+            measured, low, high = cells.figures(one.estimate, one.low, one.high)
+            interval = cells.NONE if one.low is None else f"{low} – {high}"
+        table.rows.append(
+            [
+                *(claim.id, claim.statement, claim.kind, cells.expected(claim), one.backend or cells.NONE),
+                *(measured, interval, one.verdict.value, one.sentence.partition(": ")[2]),
+            ]
+        )
+    found.tables.append(table)
+    items = [item for publication in context.publications for item in publication.item]
+    if items:
+        plan = Table("plan", "The publication's own status and plan", ["said to be", "item"])
+        plan.rows = [[item.state, item.text] for item in items]
+        plan.remarks.append("Each item that can be measured is one of the claims above.")
+        found.tables.append(plan)
+    found.text.append(
+        "Of several cases, the worst verdict counts. Not comparable here: this machine lacks what the claim is about."
+    )
+    return found

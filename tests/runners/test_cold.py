@@ -1,0 +1,56 @@
+"""Cold caches: swept before each sample, under a condition of its own."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+
+from runners import cold
+from runners.workload import Job, Ready, backends, cases, kernels, variants
+
+
+def _numpy(case_id: str, condition: str, folder: Path) -> Ready:
+    (case,) = cases((case_id,))
+    variant = next(v for v in variants(case) if (v.backend, v.condition) == ("numpy", condition))
+    backend = backends()["numpy"]
+    backend.load(1)
+    inputs = kernels()[case.kernel].inputs(case, 1)
+    built = variant.build(Job(case, backend, 1, 1, inputs, folder, condition))
+    return built if isinstance(built, Ready) else Ready(built)
+
+
+def test_every_case_that_can_be_cold_is_both() -> None:
+    """Each of these cases has the same variants warm and cold; others have none."""
+    for case in cases():
+        found = list(variants(case))
+        warm = {(v.name, v.backend) for v in found if v.condition == "given" and not v.flags}
+        cold_ones = {(v.name, v.backend) for v in found if v.condition == "cold"}
+        if case.id in cold.CASES:
+            assert cold_ones == warm
+        elif case.kernel not in ("load", "lazy-load", "ceiling"):
+            assert not cold_ones
+    assert {case.id for case in cases(tuple(cold.CASES))} == cold.CASES
+
+
+def test_a_cold_call_is_slower(tmp_path: Path) -> None:
+    """An array that fits the cache is read from memory after a sweep: the fastest of many calls shows it."""
+    fastest = {}
+    for condition in ("given", "cold"):
+        ready = _numpy("relu/1M", condition, tmp_path)
+        times = []
+        for _ in range(15):
+            if ready.before is not None:
+                ready.before()
+            start = time.perf_counter_ns()
+            returned = ready.call()
+            times.append(time.perf_counter_ns() - start)
+        assert np.isfinite(returned).all()
+        fastest[condition] = min(times)
+    assert fastest["cold"] > 1.05 * fastest["given"]
+
+
+def test_sizes_of_caches_are_read_as_linux_writes_them() -> None:
+    """Kilobytes, megabytes, and what cannot be read."""
+    assert cold._bytes_of("32768K\n") == 32 << 20
+    assert cold._bytes_of("1M") == 1 << 20
+    assert cold._bytes_of("?") == 32 << 20
