@@ -95,9 +95,14 @@ def _remember(key: str, labels: Iterable[str]) -> None:
     _kept()[key] = list(labels)
 
 
+def _marked(label: str) -> bool:
+    """Whether a button would show a label as Markdown; a list shows each as it is, and the URL needs it as it is."""
+    return any(character in label for character in "\\`*_[]<>$:~^|&") or "www." in label
+
+
 def one(label: str, key: str, options: Sequence[Any], text: Callable[[Any], str] = str) -> Any | None:
     """Ask for one of ``options``; None where the URL names something that is not among them."""
-    if len(options) <= _BUTTONS:
+    if len(options) <= _BUTTONS and not any(_marked(text(option)) for option in options):
         chosen = st.segmented_control(
             label, options, format_func=text, key=key, required=True, bind="query-params"
         )
