@@ -24,6 +24,8 @@ __all__ = ["Heartbeat", "Heartbeats", "JobState", "job_state"]
 JobState = Literal["done", "due", "overdue", "unscheduled"]
 #: The most jobs that are remembered; machines come and go, and nobody shall fill a disk with names.
 LIMIT = 100_000
+#: Years in which a job may have run or be due.
+_FIRST, _LAST = 2000, 2200
 
 
 class Heartbeat(Struct, kw_only=True, omit_defaults=True):
@@ -49,9 +51,23 @@ class Heartbeat(Struct, kw_only=True, omit_defaults=True):
     def parse(cls, content: bytes) -> "Heartbeat":
         """Read one; raises BadInput."""
         try:
-            return msgspec.json.decode(content, type=cls)
+            found = msgspec.json.decode(content, type=cls)
         except msgspec.MsgspecError as error:
             raise BadInput(f"this is no sign of life: {error}") from None
+        for moment in (found.at, found.done, found.due):
+            if moment is not None and not _is_moment(moment):
+                raise BadInput(
+                    f"this is no sign of life: {moment!r} is no moment of the years {_FIRST} to {_LAST}"
+                )
+        return found
+
+
+def _is_moment(text: str) -> bool:
+    """Tell whether a text that looks like a moment is one: the pattern lets a thirteenth month pass."""
+    try:
+        return _FIRST <= datetime.fromisoformat(text).year <= _LAST
+    except ValueError:
+        return False
 
 
 def job_state(due: datetime | None, every_s: float | None, now: datetime) -> JobState:
