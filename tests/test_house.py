@@ -148,7 +148,11 @@ def test_the_lock_holds_what_the_project_asks_for() -> None:
     lock = (ROOT / "requirements.lock").read_text("utf-8")
     held = set(re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==", lock, re.MULTILINE))
     assert {re.match(r"[\w.-]+", requirement)[0].lower() for requirement in wanted} <= held  # type: ignore[index]
-    assert not held & {"torch", "cupy-cuda12x", "cupy-cuda13x", "mlx"}
+    assert not held & {
+        "torch",
+        "cupy-cuda12x",
+        "cupy-cuda13x",
+    }  # mlx computes on the processor where it is locked
 
 
 def test_the_base_is_light() -> None:

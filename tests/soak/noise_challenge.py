@@ -65,7 +65,7 @@ def challenge(processes: int, folder: Path, case: str = "injected/sort-60k") -> 
         "interval": [whole.low, whole.high],
         "verdict": str(whole.verdict),
         "differs": whole.differs,
-        "half_widths": [math.log(part.high / part.low) / 2 for part in (quiet, noisy)],
+        "half_widths": [math.log(part.high / part.low) / 2 for part in (quiet, noisy) if part.low],
         "p_value": whole.p_value,
     }
 
