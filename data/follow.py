@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import sys
 import threading
+import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 
@@ -72,8 +73,28 @@ def _reading(ledger: Ledger, parallel: bool) -> Iterator[_Read]:
     processes = ProcessPoolExecutor(
         mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(ledger.address,)
     )
+
+    def read(entries: Sequence[Entry], sampled: set[str]) -> Future[list[Arrival]]:
+        with _empty_main():
+            return processes.submit(_take_here, entries, sampled)
+
     with processes:
-        yield lambda entries, sampled: processes.submit(_take_here, entries, sampled)
+        yield read
+
+
+@contextlib.contextmanager
+def _empty_main() -> Iterator[None]:
+    """Show processes that are started meanwhile an empty main module.
+
+    They would run the caller's again, to find what was defined there.  Nothing of ours is, and a server of pages
+    has put its last page there, which cannot run by itself.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 #: The ledger of a reading process.

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import types
 from pathlib import Path
 
 import psutil
@@ -118,6 +119,20 @@ def test_a_rebuilt_index_says_the_same(
         "flopwatch.duckdb.lock",
         "flopwatch.duckdb.owner",
     ]
+
+
+def test_reading_processes_leave_the_main_module_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The main module of a server is the page it drew last, which a process of its own could not run."""
+    monkeypatch.setattr("data.follow._WORTH_PROCESSES_BYTES", 0)
+    page = types.ModuleType("__main__")
+    page.__file__ = str(tmp_path / "page.py")
+    Path(page.__file__).write_text("raise SystemExit('a page is not a program')\n")
+    monkeypatch.setitem(sys.modules, "__main__", page)
+    _fill(tmp_path)
+    assert maintenance.rebuild()["entries"] == 4
+    assert sys.modules["__main__"] is page
 
 
 def test_a_rebuild_needs_no_readable_index(tmp_path: Path) -> None:
