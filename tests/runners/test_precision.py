@@ -5,8 +5,9 @@ import random
 import pytest
 
 from data.records import Samples
+from data.words import Effort
 from runners.precision import finished, rounds_per_process
-from runners.protocol import Replication
+from runners.protocol import EFFORTS, Replication
 from runners.rounds import Protocol
 from tests.data.test_summary import line
 
@@ -62,6 +63,15 @@ def test_a_spent_budget_ends_a_case():
     assert finished(noisy, BLOCKS, RULE) == set()
     longer = cells({"naive": 1.0, "blas": 1.0}, within=0.6, rounds=12, phase_s=15.0)
     assert finished(longer, BLOCKS, RULE) == set(longer)
+
+
+def test_a_smoke_test_measures_a_long_case_once():
+    """What took fifteen seconds in the first process has no second one; what was short has three, without asking."""
+    smoke = EFFORTS[Effort.SMOKE]
+    assert smoke.looks == (1, 3)
+    long, short = (cells({"naive": 1.0, "blas": 1.0}, processes=1, phase_s=took) for took in (15.0, 14.0))
+    assert finished(long, BLOCKS, smoke) == set(long)
+    assert finished(short, BLOCKS, smoke) == set()
 
 
 def test_too_few_processes_finish_nothing():
