@@ -23,17 +23,19 @@ from typing import Any
 
 
 def _make_importable() -> None:
-    """Make the package ``runners`` importable from this file's folder, and nothing beside it."""
+    """Make the package ``runners`` that of this file's folder, and nothing beside it importable.
+
+    Where another copy is installed, what runs here would otherwise not be what the run file says.
+    """
     folder = Path(__file__).resolve().parent
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != folder]
-    if importlib.util.find_spec("runners") is None:
-        spec = importlib.util.spec_from_file_location(
-            "runners", folder / "__init__.py", submodule_search_locations=[str(folder)]
-        )
-        assert spec is not None
-        assert spec.loader is not None
-        sys.modules["runners"] = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(sys.modules["runners"])
+    spec = importlib.util.spec_from_file_location(
+        "runners", folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    assert spec is not None
+    assert spec.loader is not None
+    sys.modules["runners"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(sys.modules["runners"])
     lent = os.environ.get("FLOPWATCH_THREADPOOLCTL")
     if lent and importlib.util.find_spec("threadpoolctl") is None:
         spec = importlib.util.spec_from_file_location("threadpoolctl", lent)

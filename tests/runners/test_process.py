@@ -1,12 +1,15 @@
 """Real worker processes: what they answer, and what happens when they cannot."""
 
 import random
+import shutil
+from pathlib import Path
 
 import pytest
 
 from runners.plan import Group
-from runners.process import Worker, WorkerDied, WorkerRefused, WorkerTimeout
+from runners.process import Place, Worker, WorkerDied, WorkerRefused, WorkerTimeout
 
+ROOT = Path(__file__).resolve().parents[2]
 GROUP = Group(("numpy",), 1)
 
 
@@ -110,3 +113,19 @@ def test_a_call_too_short_to_be_measured_is_flagged(worker):
     prepare(worker, "fake/odd", "nothing")
     (answer,) = worker.ask(60, op="measure", order_seed=2)["variants"]
     assert "below_floor" in answer["flags"]
+
+
+def test_a_worker_runs_the_code_that_it_lies_in(tmp_path):
+    """A copy of the program measures its own kernels, whichever copy is installed in the interpreter."""
+    copy = tmp_path / "runners"
+    shutil.copytree(ROOT / "runners", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    with (copy / "clocks.py").open("a") as text:
+        text.write("\nraise SystemExit('this is the copy')\n")
+    worker = Worker(
+        GROUP, tmp_path, tmp_path / "numba", {}, random.Random(0), Place(script=copy / "worker.py")
+    )
+    try:
+        with pytest.raises(WorkerDied, match="this is the copy"):
+            worker.ready(60.0)
+    finally:
+        worker.close()
