@@ -22,8 +22,8 @@ from data.attribution import Attribution, Difference, attribute, differences
 from data.changes import Change, change_points
 from data.estimate import MARGIN
 from data.family import discoveries
+from data.noise import spread
 from data.records import Run
-from data.segments import spread
 
 __all__ = ["Decided", "Event", "History", "Member", "State", "Thresholds", "find_events", "is_alarm"]
 

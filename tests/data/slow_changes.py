@@ -10,6 +10,7 @@ from statistics import fmean, median
 import numpy as np
 
 from data import segments
+from data.noise import scales_of
 
 __all__ = ["despiked", "noise", "splits"]
 
@@ -37,7 +38,7 @@ def despiked(values):
 
 def noise(values):
     points, held, found = len(values), 1e-12, []
-    for window in segments.scales_of(points):
+    for window in scales_of(points):
         if window == 1 or 8 * window <= points:
             differences = [
                 fmean(values[at : at + window]) - fmean(values[at - window : at])
@@ -68,7 +69,7 @@ class Slow:
     def __init__(self, values, smooth, noises, accepted, reach, least):
         self.values, self.smooth, self.noise = values, smooth, noises
         self.accepted, self.reach, self.least = accepted, reach, least
-        self.points, self.scales = len(values), segments.scales_of(len(values))
+        self.points, self.scales = len(values), scales_of(len(values))
 
     def scale(self, window):
         return min(sum(scale < window for scale in self.scales), len(self.scales) - 1)

@@ -179,7 +179,7 @@ def test_the_search_is_that_of_the_slow_obvious_version(kind):
         points = rng.choice([6, 9, 17, 40, 60])
         steps = [(rng.randrange(points), rng.choice([0.8, 1.05, 1.2])) for _ in range(rng.randrange(4))]
         values = np.log(noisy(seed, points, steps=steps, kind=kind))
-        fast = segments.Segments(values, least_step=0.005).find()
+        fast = segments.Segments(values[None], least_step=0.005).find()[0]
         slow = slow_changes.splits(values.tolist(), 0.005)
         assert [split.index for split in fast] == [index for index, _, _ in slow]
         assert [split.step for split in fast] == pytest.approx([step for _, step, _ in slow])
