@@ -21,10 +21,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from data import segments
+from data.candidates import LAST
 from data.errors import BadInput
 from data.noise import Values, median, scales_of, spread
-from data.segments import Segments, Split
+from data.segments import Segments, Split, looked_at
 
 __all__ = ["Change", "change_points", "change_points_of"]
 
@@ -44,7 +44,7 @@ YOUNG = {3: 0.8, 4: 0.9}
 #: The lowest values, and the highest: the lowest of the values turned round.
 _SIGNS = (1.0, -1.0)
 #: So many points of series of one length are looked at at a time.
-_POINTS_AT_ONCE = 1 << 20
+_POINTS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -115,8 +115,9 @@ def _numbers(values: Sequence[float], name: str) -> Values:
         raise BadInput(f"{name}: every value must be a number") from None
     if found.ndim != 1:
         raise BadInput(f"{name}: give one list of numbers, not {found.ndim} dimensions")
-    bad = np.flatnonzero(~np.isfinite(found))
-    if len(bad):
+    finite = np.isfinite(found)
+    if not finite.all():
+        bad = np.flatnonzero(~finite)
         raise BadInput(
             f"{name}: number {bad[0]} (from 0) is {found[bad[0]]}; leave out what was not measured"
         )
@@ -220,7 +221,7 @@ def _change_points(
 def _of_one_length(series: Values, floor: float, weights: Values | None) -> list[list[Change]]:
     values, logarithmic = _scaled(series)
     least = np.where(logarithmic, math.log1p(floor), 0.0)
-    smooth, noise = segments.looked_at(values)
+    smooth, noise = looked_at(values)
     splits = Segments(values, smooth, noise, weights, least).find()
     edges = _edges(values, noise, least)
     strays = _may_stray(values)
@@ -228,7 +229,8 @@ def _of_one_length(series: Values, floor: float, weights: Values | None) -> list
     for row in range(len(values)):
         if splits[row] or row in edges or strays[row]:
             found = _look(values[row], splits[row], edges.get(row, ()))
-            found += _ending(values[row], found, float(noise[row, 0]), float(least[row]))
+            if strays[row]:
+                found += _ending(values[row], found, float(noise[row, 0]), float(least[row]))
             changes[row] = _tell(series[row], found, bool(logarithmic[row]))
     return changes
 
@@ -246,7 +248,7 @@ def _look(values: Values, splits: Sequence[Split], edges: Sequence[_Found]) -> l
 
 def _too_early(values: Values, index: int) -> bool:
     """Whether a split before the last three points is one of the last two, which are looked at apart."""
-    if index != len(values) - segments.LAST:
+    if index != len(values) - LAST:
         return False
     old, new = median(values[:index][-2 * BLOCK :]), median(values[index + 1 :])
     return bool((values[index] - (old + new) / 2) * (new - old) < 0)

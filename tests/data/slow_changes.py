@@ -10,6 +10,7 @@ from statistics import fmean, median
 import numpy as np
 
 from data import segments
+from data.candidates import CANDIDATE
 from data.noise import scales_of
 
 __all__ = ["despiked", "noise", "splits"]
@@ -87,7 +88,7 @@ class Slow:
         return (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom))
 
     def best(self, low, high):
-        found = (segments.CANDIDATE, None)
+        found = (CANDIDATE, None)
         first, last = (5 if low else 3), (5 if high < self.points else 3)
         for window in (*(one for one in self.scales if 4 <= one < high - low), high - low):
             for at in range(low + first, high - last + 1):
