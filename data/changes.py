@@ -14,8 +14,6 @@ The points' own intervals lower the weight of what was measured badly; a noise f
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -25,8 +23,12 @@ from data.candidates import LAST
 from data.errors import BadInput
 from data.noise import Values, median, scales_of, spread
 from data.segments import Segments, Split, looked_at
+from data.series_input import check_times, scaled, values_of, weights_of
 
-__all__ = ["Change", "change_points", "change_points_of"]
+__all__ = ["Change", "Interval", "change_points", "change_points_of"]
+
+#: The lower and upper ends of the intervals of a series, or nothing of both.
+Interval = tuple[Sequence[float] | None, Sequence[float] | None]
 
 #: Steps smaller than this share are not told, whatever the noise.
 LEAST_SHARE = 0.005
@@ -81,103 +83,37 @@ def change_points(
     both or neither; ``noise_floor`` the share by which the series moves when nothing changes.  Raises BadInput for
     fewer than two values, a value that is not finite, lists of different lengths, times out of order.
     """
-    series = _numbers(values, "values")
+    series = values_of(values, "values")
     if len(series) < 2:
         raise BadInput(f"a series needs at least two values; found {len(series)}")
     if times is not None:
-        _check_times(times, len(series))
-    return _change_points([series], _floor(noise_floor), _weights(series, low, high))[0]
+        check_times(times, len(series))
+    return _change_points([series], [_floor(noise_floor)], [weights_of(series, low, high)])[0]
 
 
 def change_points_of(
-    series: Sequence[Sequence[float]], noise_floor: float | None = None
+    series: Sequence[Sequence[float]],
+    noise_floors: Sequence[float | None] | None = None,
+    intervals: Sequence[Interval] | None = None,
 ) -> list[list[Change]]:
     """Return the changes of each of many series, which is much faster than asking for one after the other.
 
-    Raises BadInput as :func:`change_points` does, with the number of the series (from 0).
+    ``noise_floors`` and ``intervals`` (low and high, both lists or both None) are those of each series.  Raises
+    BadInput as :func:`change_points` does, with the number of the series (from 0).
     """
-    numbers = []
+    all_values = []
     for number, values in enumerate(series):
-        found = _numbers(values, f"series {number}")
+        found = values_of(values, f"series {number}")
         if len(found) < 2:
             raise BadInput(f"series {number} needs at least two values; found {len(found)}")
-        numbers.append(found)
-    return _change_points(numbers, _floor(noise_floor))
-
-
-# -- input ---------------------------------------------------------------------------------------------------------
-
-
-def _numbers(values: Sequence[float], name: str) -> Values:
-    try:
-        found = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise BadInput(f"{name}: every value must be a number") from None
-    if found.ndim != 1:
-        raise BadInput(f"{name}: give one list of numbers, not {found.ndim} dimensions")
-    finite = np.isfinite(found)
-    if not finite.all():
-        bad = np.flatnonzero(~finite)
-        raise BadInput(
-            f"{name}: number {bad[0]} (from 0) is {found[bad[0]]}; leave out what was not measured"
-        )
-    return found
-
-
-def _check_times(times: Sequence[Any], count: int) -> None:
-    if len(times) != count:
-        raise BadInput(f"{len(times)} times for {count} values; give one time a value")
-    moments = [_moment(time, index) for index, time in enumerate(times)]
-    for index, (one, other) in enumerate(pairwise(moments), 1):
-        if other < one:
-            raise BadInput(
-                f"times: number {index} (from 0) is before the one before it; give the oldest first"
-            )
-
-
-def _moment(time: Any, index: int) -> float:
-    """Return seconds since the epoch."""
-    if isinstance(time, int | float | np.number) and not isinstance(time, bool) and math.isfinite(time):
-        return float(time)
-    try:
-        moment = time if isinstance(time, datetime) else datetime.fromisoformat(str(time))
-    except ValueError:
-        raise BadInput(
-            f"times: number {index} (from 0) is {time!r}; write 2026-11-24T12:00:00Z or seconds since 1970"
-        ) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=_UTC)).timestamp()
-
-
-_UTC = datetime.fromisoformat("2000-01-01T00:00:00+00:00").tzinfo
-
-
-def _weights(series: Values, low: Sequence[float] | None, high: Sequence[float] | None) -> Values | None:
-    """Return how much each point counts: 1, and less where its interval is wider than usual."""
-    if low is None and high is None:
-        return None
-    if low is None or high is None:
-        raise BadInput("give both low and high, or neither")
-    lows, highs = _numbers(low, "low"), _numbers(high, "high")
-    if not len(lows) == len(highs) == len(series):
-        raise BadInput(
-            f"{len(lows)} low and {len(highs)} high ends for {len(series)} values; give one of each a value"
-        )
-    wrong = np.flatnonzero((lows > series) | (series > highs))
-    if len(wrong):
-        index = int(wrong[0])
-        raise BadInput(
-            f"value number {index} (from 0), {series[index]:g}, is outside of its interval "
-            f"{lows[index]:g} to {highs[index]:g}"
-        )
-    ends = _scaled(np.concatenate((series, lows, highs))[None])[0][0]
-    middle, lower, upper = np.split(ends, 3)
-    own = ((upper - lower) / 2 / 1.96) ** 2  # an interval of 95 %
-    between = float(spread(np.diff(middle))) ** 2 / 2 if len(middle) > 1 else 0.0
-    usual = between + median(own)
-    if usual == 0:
-        return None
-    weights: Values = np.minimum(1.0, usual / np.maximum(between + own, 1e-300))
-    return weights
+        all_values.append(found)
+    for name, given in (("noise floors", noise_floors), ("intervals", intervals)):
+        if given is not None and len(given) != len(all_values):
+            raise BadInput(f"{len(given)} {name} for {len(all_values)} series; give one a series")
+    ends = [(None, None)] * len(all_values) if intervals is None else intervals
+    weights = [weights_of(values, *pair) for values, pair in zip(all_values, ends, strict=True)]
+    floors = [_floor(floor) for floor in ([None] * len(all_values) if noise_floors is None else noise_floors)]
+    return _change_points(all_values, floors, weights)
 
 
 def _floor(noise_floor: float | None) -> float:
@@ -188,39 +124,36 @@ def _floor(noise_floor: float | None) -> float:
     return max(float(noise_floor), LEAST_SHARE)
 
 
-def _scaled(series: Values) -> tuple[Values, NDArray[np.bool_]]:
-    """Return the logarithms of many series, and which have them: those with a value of zero or below stay."""
-    logarithmic: NDArray[np.bool_] = (series > 0).all(axis=-1)
-    values = series.copy()
-    values[logarithmic] = np.log(series[logarithmic])
-    return values, logarithmic
-
-
 # -- looking -------------------------------------------------------------------------------------------------------
 
 
 def _change_points(
-    series: Sequence[Values], floor: float, weights: Values | None = None
+    series: Sequence[Values], floors: Sequence[float], weights: Sequence[Values | None]
 ) -> list[list[Change]]:
     """Look at many series: those of one length together, so many at a time."""
     answers: list[list[Change]] = [[] for _ in series]
-    by_length: dict[int, list[int]] = {}
-    for number, values in enumerate(series):
+    alike: dict[tuple[int, bool], list[int]] = {}
+    for number, (values, weight) in enumerate(zip(series, weights, strict=True)):
         if len(values) >= FEWEST:
-            by_length.setdefault(len(values), []).append(number)
-    for points, numbers in by_length.items():
+            alike.setdefault((len(values), weight is not None), []).append(number)
+    for (points, _), numbers in alike.items():
         at_once = max(1, _POINTS_AT_ONCE // points)
         for start in range(0, len(numbers), at_once):
             some = numbers[start : start + at_once]
-            found = _of_one_length(np.stack([series[number] for number in some]), floor, weights)
+            weighing = [weight for weight in (weights[number] for number in some) if weight is not None]
+            found = _of_one_length(
+                np.stack([series[number] for number in some]),
+                np.log1p([floors[number] for number in some]),
+                np.stack(weighing) if weighing else None,
+            )
             for number, changes in zip(some, found, strict=True):
                 answers[number] = changes
     return answers
 
 
-def _of_one_length(series: Values, floor: float, weights: Values | None) -> list[list[Change]]:
-    values, logarithmic = _scaled(series)
-    least = np.where(logarithmic, math.log1p(floor), 0.0)
+def _of_one_length(series: Values, floors: Values, weights: Values | None) -> list[list[Change]]:
+    values, logarithmic = scaled(series)
+    least = np.where(logarithmic, floors, 0.0)
     smooth, noise = looked_at(values)
     splits = Segments(values, smooth, noise, weights, least).find()
     edges = _edges(values, noise, least)

@@ -26,7 +26,7 @@ class Sums:
         if weights is None:
             self.powers[0] = np.arange(self.points + 1)
         else:
-            np.cumsum(np.broadcast_to(weights, smooth.shape), axis=-1, out=self.powers[0, :, 1:])
+            np.cumsum(weights, axis=-1, out=self.powers[0, :, 1:])
         weighted = self.smooth if weights is None else weights * self.smooth
         np.cumsum(weighted, axis=-1, out=self.powers[1, :, 1:])
         np.cumsum(weighted * self.smooth, axis=-1, out=self.powers[2, :, 1:])

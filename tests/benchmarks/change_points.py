@@ -139,17 +139,24 @@ def _otava() -> dict[str, Detector]:
 def _ruptures() -> dict[str, Detector]:
     import ruptures
 
-    def pelt(values: np.ndarray) -> list[int]:
+    def standard(values: np.ndarray) -> np.ndarray:
         logs = np.log(values)
-        sigma = 1.4826 * np.median(np.abs(np.diff(logs))) / math.sqrt(2) or 1e-9
-        model = ruptures.Pelt("l2", min_size=3).fit(logs / sigma)
-        return model.predict(pen=3 * math.log(len(logs)))[:-1]
+        return logs / (1.4826 * np.median(np.abs(np.diff(logs))) / math.sqrt(2) or 1e-9)
+
+    def pelt(values: np.ndarray) -> list[int]:
+        model = ruptures.Pelt("l2", min_size=3).fit(standard(values))
+        return model.predict(pen=3 * math.log(len(values)))[:-1]
+
+    def linear(values: np.ndarray) -> list[int]:
+        """The model of PELT, in C, with the penalty that serves it best here."""
+        model = ruptures.KernelCPD("linear", min_size=3).fit(standard(values)[:, None])
+        return model.predict(pen=15 * math.log(len(values)))[:-1]
 
     def kernel(values: np.ndarray) -> list[int]:
         model = ruptures.KernelCPD("rbf", min_size=3).fit(np.log(values)[:, None])
         return model.predict(pen=2 * math.log(len(values)))[:-1]
 
-    return {"ruptures PELT": pelt, "ruptures kernel": kernel}
+    return {"ruptures PELT": pelt, "ruptures kernel": kernel, "ruptures linear kernel": linear}
 
 
 def _asv() -> dict[str, Detector]:

@@ -169,6 +169,20 @@ def test_a_batch_is_the_same_as_one_by_one():
         for seed in range(80)
     ]
     assert change_points_of(series) == [change_points(values) for values in series]
+    floors = [(None, 0.01, 0.3)[number % 3] for number in range(len(series))]
+    ends = [
+        (
+            [0.99 * one for one in values],
+            [(1.01 + 0.05 * (at % 7 == 0)) * one for at, one in enumerate(values)],
+        )
+        if number % 2
+        else (None, None)
+        for number, values in enumerate(series)
+    ]
+    assert change_points_of(series, floors, ends) == [
+        change_points(values, None, *pair, noise_floor=floor)
+        for values, pair, floor in zip(series, ends, floors, strict=True)
+    ]
 
 
 def test_how_many_are_worked_on_at_a_time_changes_nothing(monkeypatch):
@@ -210,6 +224,14 @@ def test_the_search_is_that_of_the_slow_obvious_version(kind):
         assert [split.index for split in fast] == [index for index, _, _ in slow]
         assert [split.step for split in fast] == pytest.approx([step for _, step, _ in slow])
         assert [split.deviate for split in fast] == pytest.approx([deviate for _, _, deviate in slow])
+
+
+def test_lists_for_many_series_must_match_them():
+    """One floor and one interval a series, or a refusal that says how many there are."""
+    with pytest.raises(BadInput, match="1 noise floors for 2 series"):
+        change_points_of([[1, 2], [1, 2]], [0.1])
+    with pytest.raises(BadInput, match="1 intervals for 2 series"):
+        change_points_of([[1, 2], [1, 2]], None, [(None, None)])
 
 
 # -- the command -----------------------------------------------------------------------------------------------------
