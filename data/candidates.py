@@ -31,25 +31,31 @@ class _Stretches(NamedTuple):
 
 
 class _Hits(NamedTuple):
-    """Places at which a split may be significant: in which stretch, at which scale, and its windows.
+    """Places at which a split may be significant, in which stretch and at which scale.
 
     ``bound`` is what the deviate cannot exceed, as a Student t: that with the noise of the series alone.
     """
 
     stretch: Places
     scale: Places
-    begin: Places
     at: Places
-    end: Places
     bound: Values
 
     def where(self, wanted: NDArray[np.bool_]) -> "_Hits":
         """Return some of them."""
         return _Hits(*(part[wanted] for part in self))
 
-    def windows(self) -> tuple[Places, Places, Places, Places]:
-        """Return begin, place, end and scale of each."""
-        return self.begin, self.at, self.end, self.scale
+    def after(self, stretches: int) -> "_Hits":
+        """Return them with so many stretches before theirs."""
+        return self._replace(stretch=self.stretch + stretches)
+
+
+class _Parted(NamedTuple):
+    """What came of a generation: row and place of each split, the halves, and the hits that stay what they were."""
+
+    splits: tuple[Places, Places]
+    halves: _Stretches
+    kept: _Hits
 
 
 def candidates(sums: Sums) -> tuple[Places, Places]:
@@ -67,52 +73,64 @@ class _Search:
 
     def candidates(self) -> tuple[Places, Places]:
         """Return the row and place of all splits worth a look: the strongest of each stretch, then of its halves."""
-        rows = self.sums.rows
-        stretches = _Stretches(np.arange(rows), np.zeros(rows, np.intp), np.full(rows, self.points))
-        hits = self._anywhere()
-        found = [(np.zeros(0, np.intp), np.zeros(0, np.intp))]
-        while len(hits.at):
-            at = self._strongest(hits, stretches.row)
-            split = np.flatnonzero(at >= 0)
-            if not len(split):
-                break
-            found.append((stretches.row[split], at[split]))
-            halves = _halves(stretches, split, at[split])
-            number = np.zeros(len(at), np.intp)
-            number[split] = np.arange(len(split))
-            hits = _joined([_kept(hits, at, number), self._at_new_ends(halves)])
-            stretches = halves
+        rows, block = self.sums.rows, max(1, BLOCK_POINTS // self.points)
+        first = [self._first(start, min(start + block, rows)) for start in range(0, rows, block)]
+        found = [part.splits for part in first]
+        halves = _Stretches(
+            *(np.concatenate(parts) for parts in zip(*(one.halves for one in first), strict=True))
+        )
+        begins = np.cumsum([0, *(len(one.halves.row) for one in first)]).tolist()
+        kept = _joined([one.kept.after(begin) for one, begin in zip(first, begins, strict=False)])
+        while len(halves.row):
+            part = self._part(halves, _joined([kept, self._at_new_ends(halves)]))
+            found.append(part.splits)
+            halves, kept = part.halves, part.kept
         rows_found, places = zip(*found, strict=True)
         return np.concatenate(rows_found), np.concatenate(places)
 
-    def _strongest(self, hits: _Hits, row: Places) -> Places:
+    def _first(self, start: int, stop: int) -> "_Parted":
+        """Part some series as wholes."""
+        rows = np.arange(start, stop)
+        whole = _Stretches(rows, np.zeros(len(rows), np.intp), np.full(len(rows), self.points))
+        return self._part(whole, self._of_rows(start, stop))
+
+    def _part(self, stretches: _Stretches, hits: _Hits) -> "_Parted":
+        """Part each stretch at its strongest hit, where it has one."""
+        at = self._strongest(hits, stretches)
+        split = np.flatnonzero(at >= 0)
+        number = np.zeros(len(at), np.intp)
+        number[split] = np.arange(len(split))
+        halves = _halves(stretches, split, at[split])
+        kept = _kept(hits, self.scales[hits.scale], at, number)
+        return _Parted((stretches.row[split], at[split]), halves, kept)
+
+    def _strongest(self, hits: _Hits, stretches: _Stretches) -> Places:
         """Return the place of the strongest hit of each stretch, at the smallest scale and first of equals; or -1.
 
         That with the highest bound is looked at first, then those whose bound allows them to be stronger.
         """
-        stretches = len(row)
-        highest = np.zeros(stretches)
+        highest = np.zeros(len(stretches.row))
         np.maximum.at(highest, hits.stretch, hits.bound)
         first = hits.where(hits.bound == highest[hits.stretch])
-        least = np.full(stretches, CANDIDATE)
-        np.maximum.at(least, first.stretch, self.sums.deviates(row[first.stretch], *first.windows()))
+        least = np.full(len(highest), CANDIDATE)
+        np.maximum.at(least, first.stretch, self._deviates(first, stretches))
         rest = hits.where(hits.bound >= student(least, self.points)[hits.stretch])
-        deviate = self.sums.deviates(row[rest.stretch], *rest.windows())
+        deviate = self._deviates(rest, stretches)
         np.maximum.at(least, rest.stretch, deviate)
         best = rest.where(deviate >= least[rest.stretch])
         none = len(self.scales) * (self.points + 1)
-        order = np.full(stretches, none)
+        order = np.full(len(highest), none)
         np.minimum.at(order, best.stretch, best.scale * (self.points + 1) + best.at)
         return np.where(order < none, order % (self.points + 1), -1)
 
-    def _anywhere(self) -> _Hits:
-        """Return the hits of all series as wholes."""
-        block = max(1, BLOCK_POINTS // self.points)
-        rows = self.sums.rows
-        return _joined([self._of_rows(start, min(start + block, rows)) for start in range(0, rows, block)])
+    def _deviates(self, hits: _Hits, stretches: _Stretches) -> Values:
+        row, low, high = (part[hits.stretch] for part in stretches)
+        window = self.scales[hits.scale]
+        begin, end = np.maximum(hits.at - window, low), np.minimum(hits.at + window, high)
+        return self.sums.deviates(row, begin, hits.at, end, hits.scale)
 
     def _of_rows(self, start: int, stop: int) -> _Hits:
-        """Return the hits of some rows, whose windows are slices of the sums, which go on level at both ends."""
+        """Return the hits of some series as wholes; windows are slices of the sums, which go on level at both ends."""
         tested = range(int(np.searchsorted(self.scales, SMALLEST_WINDOW)), len(self.scales))
         pad = int(self.scales[-2])
         sums = np.pad(self.sums.powers[1, start:stop], ((0, 0), (pad, pad)), mode="edge")
@@ -139,11 +157,8 @@ class _Search:
             np.abs(step, out=step)
             noise = self.sums.noise[start:stop, scale]
             row, at = np.nonzero(step >= CANDIDATE * noise[:, None])
-            found.append((row + start, np.full(len(row), scale), at + FIRST, step[row, at] / noise[row]))
-        row, scale, at, bound = (np.concatenate(parts) for parts in zip(*found, strict=True))
-        window = self.scales[scale]
-        begin, end = np.maximum(at - window, 0), np.minimum(at + window, self.points)
-        return _Hits(row, scale, begin, at, end, bound)
+            found.append(_Hits(row, np.full(len(row), scale), at + FIRST, step[row, at] / noise[row]))
+        return _joined(found)
 
     def _at_new_ends(self, halves: _Stretches) -> _Hits:
         """Return the hits whose windows reach the end that a stretch and the next one got when they were parted.
@@ -154,7 +169,7 @@ class _Search:
         hits = []
         for start in range(0, len(halves.row), block):
             some = self._of_halves(_Stretches(*(part[start : start + block] for part in halves)))
-            hits.append(some._replace(stretch=some.stretch + start))
+            hits.append(some.after(start))
         return _joined(hits)
 
     def _of_halves(self, halves: _Stretches) -> _Hits:
@@ -177,7 +192,7 @@ class _Search:
         window = self.scales[scale]
         begin, end = np.maximum(at - window, low[stretch]), np.minimum(at + window, high[stretch])
         bound = self.sums.bounds(halves.row[stretch], begin, at, end, scale)
-        return _Hits(stretch, scale, begin, at, end, bound).where(bound >= CANDIDATE)
+        return _Hits(stretch, scale, at, bound).where(bound >= CANDIDATE)
 
 
 def _joined(hits: list[_Hits]) -> _Hits:
@@ -191,13 +206,13 @@ def _halves(stretches: _Stretches, split: Places, at: Places) -> _Stretches:
     return _Stretches(*(np.stack(pair, axis=1).ravel() for pair in pairs))
 
 
-def _kept(hits: _Hits, at: Places, number: Places) -> _Hits:
+def _kept(hits: _Hits, window: Places, at: Places, number: Places) -> _Hits:
     """Return the hits whose windows lie within one half of their stretch, for which they are as they were.
 
     ``at`` is where each stretch is split, or -1, ``number`` the how manieth of those that are.
     """
     split = at[hits.stretch]
-    first = (hits.end <= split) & (hits.at <= split - BETWEEN)
-    second = (split >= 0) & (hits.begin >= split) & (hits.at >= split + BETWEEN)
+    first = (hits.at + window <= split) & (hits.at <= split - BETWEEN)
+    second = (split >= 0) & (hits.at - window >= split) & (hits.at >= split + BETWEEN)
     halved = hits._replace(stretch=2 * number[hits.stretch] + second)
     return halved.where(first | second)
