@@ -41,7 +41,7 @@ def spread(values: Values) -> Values:
     """
     ordered, points = np.sort(values, axis=-1), values.shape[-1]
     middle = ordered[..., points // 2, None]
-    found = MEDIAN_DEVIATION * _deviation(ordered, middle, points // 2)
+    found: Values = MEDIAN_DEVIATION * _deviation(ordered, middle, points // 2)
     still = found == 0
     if np.any(still):
         found = np.where(still, _deviation(ordered, middle, 3 * points // 4) / UPPER_QUARTILE, found)
@@ -94,7 +94,9 @@ def noise_by_scale(values: Values) -> Values:
     held = np.full(values.shape[:-1], 1e-12)
     for window in scales_of(points):
         if 8 * window <= points or window == 1:
-            differences = sums[..., 2 * window :] - 2 * sums[..., window:-window] + sums[..., : -2 * window]
+            differences: Values = (
+                sums[..., 2 * window :] - 2 * sums[..., window:-window] + sums[..., : -2 * window]
+            )
             doubt = 0.0 if window == 1 else 0.5 * math.sqrt(2 * window / points)
             held = np.maximum(held, spread(differences) / math.sqrt(2 * window) * (1 - doubt))
         found.append(held)
