@@ -257,9 +257,10 @@ def _edge_index(values: Values, about: int, middle: float, split: Split) -> int:
 
 
 def _may_stray(values: Values) -> NDArray[np.bool_]:
-    """Return for each series whether its last two points, or the last, are beyond what is looked at at least.
+    """Return for each series whether its last two points, or the last, are farther out than the points before them.
 
-    What is not, is no ending: one point of the history, or two successive ones, would be as far as they are.
+    So many points before are looked at as any ending needs.  Where one of them, or two successive ones, are as far out,
+    there is no ending.
     """
     found = np.zeros(len(values), bool)
     for points, _, needed, _ in ENDINGS:
