@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from app import machines, rows, texts
 from app.rows import Row
-from data.estimate import judge
+from app.speedups import words
 
 __all__ = ["against", "by_version", "offered", "order", "versions_of"]
 
@@ -90,26 +89,6 @@ def against(board: Sequence[Row], baseline: str) -> list[Row]:
         time, before = texts.finite(row.get("time_ns")), texts.finite((old or {}).get("time_ns"))
         if old is None or row["version"] == baseline or not time or not before:
             continue
-        low, high = _extremes(row, old)
-        verdict, _ = judge(low, high)
-        found.append(
-            {
-                **row,
-                "case_id": f"{row['case_id']} · {names[rows.key(row)]}",
-                "series": row["version"],
-                "speedup": before / time,
-                "speedup_low": 1 / high if high else None,
-                "speedup_high": 1 / low if low else None,
-                "verdict": str(verdict),
-                "pairing": "separate runs",
-            }
-        )
+        name = f"{row['case_id']} · {names[rows.key(row)]}"
+        found.append({**row, "case_id": name, "series": row["version"], **words(row, old)})
     return sorted(found, key=lambda row: (rows.case_order(str(row["case_id"])), order(row["version"])))
-
-
-def _extremes(new: Row, old: Row) -> tuple[float | None, float | None]:
-    ends: list[Any] = [texts.finite(row.get(name)) for row in (new, old) for name in ("low_ns", "high_ns")]
-    low, high, old_low, old_high = ends
-    if not low or not high or not old_low or not old_high:
-        return None, None
-    return low / old_high, high / old_low

@@ -13,19 +13,22 @@ The points' own intervals lower the weight of what was measured badly; a noise f
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from itertools import pairwise
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from data import segments
+from data.candidates import LAST
 from data.errors import BadInput
-from data.segments import Segments, Split, Values
+from data.noise import Values, median, scales_of, spread
+from data.segments import Segments, Split, looked_at
+from data.series_input import check_times, scaled, values_of, weights_of
 
-__all__ = ["Change", "change_points", "change_points_of"]
+__all__ = ["Change", "Interval", "change_points", "change_points_of"]
+
+#: The lower and upper ends of the intervals of a series, or nothing of both.
+Interval = tuple[Sequence[float] | None, Sequence[float] | None]
 
 #: Steps smaller than this share are not told, whatever the noise.
 LEAST_SHARE = 0.005
@@ -42,8 +45,8 @@ ENDING_DEVIATES = 6.0
 YOUNG = {3: 0.8, 4: 0.9}
 #: The lowest values, and the highest: the lowest of the values turned round.
 _SIGNS = (1.0, -1.0)
-#: Series of one length are screened so many at a time.
-_CHUNK = 64
+#: So many points of series of one length are looked at at a time.
+_POINTS_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -80,110 +83,37 @@ def change_points(
     both or neither; ``noise_floor`` the share by which the series moves when nothing changes.  Raises BadInput for
     fewer than two values, a value that is not finite, lists of different lengths, times out of order.
     """
-    series = _numbers(values, "values")
+    series = values_of(values, "values")
     if len(series) < 2:
         raise BadInput(f"a series needs at least two values; found {len(series)}")
     if times is not None:
-        _check_times(times, len(series))
-    weights = _weights(series, low, high)
-    floor = _floor(noise_floor)
-    if weights is None or len(series) < FEWEST:
-        return _change_points([series], floor)[0]
-    scaled, logarithmic = _scaled(series)
-    least = math.log1p(floor) if logarithmic else 0.0
-    whole = Segments(scaled, weights=weights, least_step=least)
-    edges = _steady_edges(scaled[None], whole.noise[None])[0]
-    return _tell(series, _look(scaled, whole.find(), whole.noise, edges, least))
+        check_times(times, len(series))
+    return _change_points([series], [_floor(noise_floor)], [weights_of(series, low, high)])[0]
 
 
 def change_points_of(
-    series: Sequence[Sequence[float]], noise_floor: float | None = None
+    series: Sequence[Sequence[float]],
+    noise_floors: Sequence[float | None] | None = None,
+    intervals: Sequence[Interval] | None = None,
 ) -> list[list[Change]]:
     """Return the changes of each of many series, which is much faster than asking for one after the other.
 
-    Raises BadInput as :func:`change_points` does, with the number of the series (from 0).
+    ``noise_floors`` and ``intervals`` (low and high, both lists or both None) are those of each series.  Raises
+    BadInput as :func:`change_points` does, with the number of the series (from 0).
     """
-    numbers = []
+    all_values = []
     for number, values in enumerate(series):
-        found = _numbers(values, f"series {number}")
+        found = values_of(values, f"series {number}")
         if len(found) < 2:
             raise BadInput(f"series {number} needs at least two values; found {len(found)}")
-        numbers.append(found)
-    return _change_points(numbers, _floor(noise_floor))
-
-
-# -- input ---------------------------------------------------------------------------------------------------------
-
-
-def _numbers(values: Sequence[float], name: str) -> Values:
-    try:
-        found = np.array(values, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise BadInput(f"{name}: every value must be a number") from None
-    if found.ndim != 1:
-        raise BadInput(f"{name}: give one list of numbers, not {found.ndim} dimensions")
-    bad = np.flatnonzero(~np.isfinite(found))
-    if len(bad):
-        raise BadInput(
-            f"{name}: number {bad[0]} (from 0) is {found[bad[0]]}; leave out what was not measured"
-        )
-    return found
-
-
-def _check_times(times: Sequence[Any], count: int) -> None:
-    if len(times) != count:
-        raise BadInput(f"{len(times)} times for {count} values; give one time a value")
-    moments = [_moment(time, index) for index, time in enumerate(times)]
-    for index, (one, other) in enumerate(pairwise(moments), 1):
-        if other < one:
-            raise BadInput(
-                f"times: number {index} (from 0) is before the one before it; give the oldest first"
-            )
-
-
-def _moment(time: Any, index: int) -> float:
-    """Return seconds since the epoch."""
-    if isinstance(time, int | float | np.number) and not isinstance(time, bool) and math.isfinite(time):
-        return float(time)
-    try:
-        moment = time if isinstance(time, datetime) else datetime.fromisoformat(str(time))
-    except ValueError:
-        raise BadInput(
-            f"times: number {index} (from 0) is {time!r}; write 2026-11-24T12:00:00Z or seconds since 1970"
-        ) from None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=_UTC)).timestamp()
-
-
-_UTC = datetime.fromisoformat("2000-01-01T00:00:00+00:00").tzinfo
-
-
-def _weights(series: Values, low: Sequence[float] | None, high: Sequence[float] | None) -> Values | None:
-    """Return how much each point counts: 1, and less where its interval is wider than usual."""
-    if low is None and high is None:
-        return None
-    if low is None or high is None:
-        raise BadInput("give both low and high, or neither")
-    lows, highs = _numbers(low, "low"), _numbers(high, "high")
-    if not len(lows) == len(highs) == len(series):
-        raise BadInput(
-            f"{len(lows)} low and {len(highs)} high ends for {len(series)} values; give one of each a value"
-        )
-    wrong = np.flatnonzero((lows > series) | (series > highs))
-    if len(wrong):
-        index = int(wrong[0])
-        raise BadInput(
-            f"value number {index} (from 0), {series[index]:g}, is outside of its interval "
-            f"{lows[index]:g} to {highs[index]:g}"
-        )
-    ends, _ = _scaled(np.concatenate((series, lows, highs)))
-    middle, lower, upper = np.split(ends, 3)
-    own = ((upper - lower) / 2 / 1.96) ** 2  # an interval of 95 %
-    between = float(segments.spread(np.diff(middle))) ** 2 / 2 if len(middle) > 1 else 0.0
-    usual = between + segments.median(own)
-    if usual == 0:
-        return None
-    weights: Values = np.minimum(1.0, usual / np.maximum(between + own, 1e-300))
-    return weights
+        all_values.append(found)
+    for name, given in (("noise floors", noise_floors), ("intervals", intervals)):
+        if given is not None and len(given) != len(all_values):
+            raise BadInput(f"{len(given)} {name} for {len(all_values)} series; give one a series")
+    ends = [(None, None)] * len(all_values) if intervals is None else intervals
+    weights = [weights_of(values, *pair) for values, pair in zip(all_values, ends, strict=True)]
+    floors = [_floor(floor) for floor in ([None] * len(all_values) if noise_floors is None else noise_floors)]
+    return _change_points(all_values, floors, weights)
 
 
 def _floor(noise_floor: float | None) -> float:
@@ -194,65 +124,66 @@ def _floor(noise_floor: float | None) -> float:
     return max(float(noise_floor), LEAST_SHARE)
 
 
-def _scaled(series: Values) -> tuple[Values, bool]:
-    """Return logarithms, and that they are; else the values themselves, where one of them is zero or below."""
-    logarithmic = bool((series > 0).all())
-    return (np.log(series) if logarithmic else series), logarithmic
-
-
 # -- looking -------------------------------------------------------------------------------------------------------
 
 
-def _change_points(series: Sequence[Values], floor: float) -> list[list[Change]]:
-    """Look at many series: those of one length are screened together, and only what could have a change is searched."""
+def _change_points(
+    series: Sequence[Values], floors: Sequence[float], weights: Sequence[Values | None]
+) -> list[list[Change]]:
+    """Look at many series: those of one length together, so many at a time."""
     answers: list[list[Change]] = [[] for _ in series]
-    by_length: dict[int, list[int]] = {}
-    for number, values in enumerate(series):
+    alike: dict[tuple[int, bool], list[int]] = {}
+    for number, (values, weight) in enumerate(zip(series, weights, strict=True)):
         if len(values) >= FEWEST:
-            by_length.setdefault(len(values), []).append(number)
-    for numbers in by_length.values():
-        for start in range(0, len(numbers), _CHUNK):
-            chunk = numbers[start : start + _CHUNK]
-            scaled = [_scaled(series[number]) for number in chunk]
-            values = np.stack([one for one, _ in scaled])
-            smooth = segments.despiked(values)
-            noise = segments.noise_by_scale(smooth)
-            for row in np.flatnonzero(segments.noise_grows(noise)).tolist():
-                noise[row] = segments.without_certain_steps(smooth[row], noise[row])
-            steps = segments.splits_anywhere(smooth, noise)
-            edges = _steady_edges(values, noise)
-            for row, number in enumerate(chunk):
-                least = math.log1p(floor) if scaled[row][1] else 0.0
-                splits = (
-                    Segments(values[row], smooth[row], noise[row], least_step=least).find()
-                    if steps[row]
-                    else []
-                )
-                found = _look(values[row], splits, noise[row], edges[row], least)
-                answers[number] = _tell(series[number], found)
+            alike.setdefault((len(values), weight is not None), []).append(number)
+    for (points, _), numbers in alike.items():
+        at_once = max(1, _POINTS_AT_ONCE // points)
+        for start in range(0, len(numbers), at_once):
+            some = numbers[start : start + at_once]
+            weighing = [weight for weight in (weights[number] for number in some) if weight is not None]
+            found = _of_one_length(
+                np.stack([series[number] for number in some]),
+                np.log1p([floors[number] for number in some]),
+                np.stack(weighing) if weighing else None,
+            )
+            for number, changes in zip(some, found, strict=True):
+                answers[number] = changes
     return answers
 
 
-def _look(
-    values: Values, splits: Sequence[Split], noise: Values, edges: NDArray[np.bool_], least: float
-) -> list[_Found]:
-    """Add to the splits of a series those of its edges, and what happened at its end."""
+def _of_one_length(series: Values, floors: Values, weights: Values | None) -> list[list[Change]]:
+    values, logarithmic = scaled(series)
+    least = np.where(logarithmic, floors, 0.0)
+    smooth, noise = looked_at(values)
+    splits = Segments(values, smooth, noise, weights, least).find()
+    edges = _edges(values, noise, least)
+    strays = _may_stray(values)
+    changes: list[list[Change]] = [[] for _ in values]
+    for row in range(len(values)):
+        if splits[row] or row in edges or strays[row]:
+            found = _look(values[row], splits[row], edges.get(row, ()))
+            if strays[row]:
+                found += _ending(values[row], found, float(noise[row, 0]), float(least[row]))
+            changes[row] = _tell(series[row], found, bool(logarithmic[row]))
+    return changes
+
+
+def _look(values: Values, splits: Sequence[Split], edges: Sequence[_Found]) -> list[_Found]:
+    """Add to the splits of a series those of its edges that are not near one."""
     if splits and _too_early(values, splits[-1].index):
         splits = splits[:-1]
     found = [_Found(one.index, one.step, _confidence(one.deviate, len(values), one.index)) for one in splits]
-    for sign in (_SIGNS[number] for number in np.flatnonzero(edges)):
-        for one in _edge_steps(sign * values, least):
-            if all(abs(one.index - other.index) > BLOCK + 2 for other in found):
-                found.append(_Found(one.index, sign * one.step, one.confidence))
-    found.sort(key=lambda one: one.index)
-    return found + _ending(values, found, float(noise[0]), least)
+    for one in edges:
+        if all(abs(one.index - other.index) > BLOCK + 2 for other in found):
+            found.append(one)
+    return sorted(found, key=lambda one: one.index)
 
 
 def _too_early(values: Values, index: int) -> bool:
     """Whether a split before the last three points is one of the last two, which are looked at apart."""
-    if index != len(values) - segments.LAST:
+    if index != len(values) - LAST:
         return False
-    old, new = segments.median(values[:index][-2 * BLOCK :]), segments.median(values[index + 1 :])
+    old, new = median(values[:index][-2 * BLOCK :]), median(values[index + 1 :])
     return bool((values[index] - (old + new) / 2) * (new - old) < 0)
 
 
@@ -271,6 +202,21 @@ def _lowest(values: Values) -> Values:
     return found
 
 
+def _edges(values: Values, noise: Values, least: Values) -> dict[int, list[_Found]]:
+    """Return the steps of the lowest and of the highest values, for each row where they are worth a look."""
+    rows, signs = np.nonzero(_steady_edges(values, noise))
+    if not len(rows):
+        return {}
+    turned = np.array(_SIGNS)[signs, None] * values[rows]
+    lowest = _lowest(turned)
+    splits = Segments(lowest, least_step=least[rows], accepted=BLOCK_DEVIATE).find()
+    found: dict[int, list[_Found]] = {}
+    for number, (row, sign) in enumerate(zip(rows.tolist(), signs.tolist(), strict=True)):
+        for one in _edge_steps(turned[number], lowest[number], splits[number]):
+            found.setdefault(row, []).append(replace(one, step=_SIGNS[sign] * one.step))
+    return found
+
+
 def _steady_edges(values: Values, noise: Values) -> NDArray[np.bool_]:
     """Return for each series whether its lowest, and whether its highest values are far steadier than the others.
 
@@ -279,30 +225,24 @@ def _steady_edges(values: Values, noise: Values) -> NDArray[np.bool_]:
     points = values.shape[-1]
     if points // BLOCK < FEWEST + 2:
         return np.zeros((len(values), len(_SIGNS)), bool)
-    of_eight = noise[:, segments.scales_of(points).index(8)] / math.sqrt(8)
+    of_eight = noise[:, scales_of(points).index(8)] / math.sqrt(8)
     lowest = np.stack([np.diff(_lowest(sign * values)) for sign in _SIGNS], axis=1)
-    steady: NDArray[np.bool_] = segments.spread(lowest) / math.sqrt(2) < STEADIER * of_eight[:, None]
+    steady: NDArray[np.bool_] = spread(lowest) / math.sqrt(2) < STEADIER * of_eight[:, None]
     for row in np.flatnonzero(steady.any(axis=1)):
         steady[row] &= 2 * len(np.unique(values[row])) > points
     return steady
 
 
-def _edge_steps(values: Values, least: float) -> list[_Found]:
-    """Return the steps of the lowest values of blocks."""
-    lowest = _lowest(values)
+def _edge_steps(values: Values, lowest: Values, splits: Sequence[Split]) -> list[_Found]:
+    """Return the steps of the lowest values of blocks, where the values themselves take them."""
     blocks, offset = len(lowest), len(values) - BLOCK * len(lowest)
-    splits = Segments(lowest, least_step=least, accepted=BLOCK_DEVIATE).find()
     borders = [0, *(split.index for split in splits), blocks]
     found = []
     for position, split in enumerate(splits):
         before = lowest[borders[position] : split.index]
         after = lowest[split.index : borders[position + 2]]
-        index = _edge_index(
-            values,
-            offset + BLOCK * split.index,
-            (segments.median(before) + segments.median(after)) / 2,
-            split,
-        )
+        middle = (median(before) + median(after)) / 2
+        index = _edge_index(values, offset + BLOCK * split.index, middle, split)
         found.append(_Found(index, split.step, _confidence(split.deviate, blocks)))
     return found
 
@@ -316,6 +256,22 @@ def _edge_index(values: Values, about: int, middle: float, split: Split) -> int:
     return start + int(below[-1] + 1 if split.step > 0 else below[0])
 
 
+def _may_stray(values: Values) -> NDArray[np.bool_]:
+    """Return for each series whether its last two points, or the last, are farther out than the points before them.
+
+    So many points before are looked at as any ending needs.  Where one of them, or two successive ones, are as far out,
+    there is no ending.
+    """
+    found = np.zeros(len(values), bool)
+    for points, _, needed, _ in ENDINGS:
+        if values.shape[1] >= points + needed:
+            for sign in _SIGNS:
+                turned = sign * values[:, -points - needed :]
+                runs = np.minimum(turned[:, 1:], turned[:, :-1]) if points == 2 else turned
+                found |= turned[:, -points:].min(axis=1) > runs[:, :-points].max(axis=1)
+    return found
+
+
 def _ending(values: Values, found: Sequence[_Found], sigma: float, least: float) -> list[_Found]:
     """Return a change of the last two points, or of the last, that has no like in the history of their level."""
     begin = found[-1].index if found else 0
@@ -323,7 +279,7 @@ def _ending(values: Values, found: Sequence[_Found], sigma: float, least: float)
         at = len(values) - points
         if at - begin < needed:
             continue
-        level = values[begin:] - segments.median(values[begin:at])
+        level = values[begin:] - median(values[begin:at])
         new, old = level[-points:], level[:-points]
         if np.ptp(np.sign(new)):
             continue
@@ -331,8 +287,8 @@ def _ending(values: Values, found: Sequence[_Found], sigma: float, least: float)
         size = float(np.abs(new).min())
         if size < max(factor * farthest, ENDING_DEVIATES * sigma, least):
             continue
-        if size >= ENDING_DEVIATES * float(segments.spread(old)):
-            return [_Found(at, segments.median(new), confidence)]
+        if size >= ENDING_DEVIATES * float(spread(old)):
+            return [_Found(at, median(new), confidence)]
     return []
 
 
@@ -348,15 +304,15 @@ def _run_sizes(level: Values, points: int) -> Values:
 # -- telling -------------------------------------------------------------------------------------------------------
 
 
-def _tell(series: Values, found: Sequence[_Found]) -> list[Change]:
+def _tell(series: Values, found: Sequence[_Found], logarithmic: bool) -> list[Change]:
     """Turn steps into ratios: those of logarithms, else of the levels on both sides."""
-    if (series > 0).all():
+    if logarithmic:
         return [Change(one.index, math.exp(one.step), one.confidence) for one in found]
     borders = [0, *(one.index for one in found), len(series)]
     changes = []
     for position, one in enumerate(found):
-        old = segments.median(series[borders[position] : one.index])
-        new = segments.median(series[one.index : borders[position + 2]])
+        old = median(series[borders[position] : one.index])
+        new = median(series[one.index : borders[position + 2]])
         ratio = new / old if old > 0 and new > 0 else math.nan
         changes.append(Change(one.index, ratio, one.confidence))
     return changes

@@ -19,11 +19,11 @@ from typing import Any
 import numpy as np
 
 from data.attribution import Attribution, Difference, attribute, differences
-from data.changes import Change, change_points
+from data.changes import Change, Interval, change_points_of
 from data.estimate import MARGIN
 from data.family import discoveries
+from data.noise import spread
 from data.records import Run
-from data.segments import spread
 
 __all__ = ["Decided", "Event", "History", "Member", "State", "Thresholds", "find_events", "is_alarm"]
 
@@ -163,9 +163,7 @@ def find_events(
     limits = thresholds or Thresholds()
     subjects = [history for history in histories if not history.is_ceiling]
     ceilings = [history for history in histories if history.is_ceiling]
-    members = _discovered(
-        [one for history in subjects for one in _members(history, limits)], subjects, limits
-    )
+    members = _discovered(_members(subjects, limits), subjects, limits)
     members = _with_states(members, list(decided))
     events = []
     for machine in dict.fromkeys(one.history.machine_id for one in members):
@@ -193,19 +191,28 @@ def is_alarm(event: Event, member: Member, thresholds: Thresholds | None = None)
 # -- members -------------------------------------------------------------------------------------------------------
 
 
-def _members(history: History, limits: Thresholds) -> list[Member]:
-    """Return the changes of one series that are large enough."""
-    if len(history.time_ns) < 2:
-        return []
-    least = max(limits.size, history.floor or 0.0)
-    whole = None not in history.low_ns and None not in history.high_ns
-    ends: tuple[Any, Any] = (history.low_ns, history.high_ns) if whole else (None, None)
-    found = change_points(history.time_ns, None, *ends, noise_floor=least)
-    borders = [0, *(change.index for change in found), len(history.time_ns)]
-    return [
-        _member(history, change, borders[position], borders[position + 2])
-        for position, change in enumerate(found)
-    ]
+def _members(histories: Sequence[History], limits: Thresholds) -> list[Member]:
+    """Return the changes of all series that are large enough."""
+    able = [history for history in histories if len(history.time_ns) >= 2]
+    changes = change_points_of(
+        [history.time_ns for history in able],
+        [max(limits.size, history.floor or 0.0) for history in able],
+        [_interval(history) for history in able],
+    )
+    found = []
+    for history, held in zip(able, changes, strict=True):
+        borders = [0, *(change.index for change in held), len(history.time_ns)]
+        found += [
+            _member(history, change, borders[place], borders[place + 2]) for place, change in enumerate(held)
+        ]
+    return found
+
+
+def _interval(history: History) -> Interval:
+    low = [end for end in history.low_ns if end is not None]
+    high = [end for end in history.high_ns if end is not None]
+    whole = len(low) == len(high) == len(history.time_ns)
+    return (low, high) if whole else (None, None)
 
 
 def _member(history: History, change: Change, begin: int, end: int) -> Member:

@@ -19,11 +19,22 @@ from data.rundocument import RunDocument, read
 from data.summary import Key
 from data.words import Status, Verdict
 
-__all__ = ["SEPARATE", "Mean", "Speedup", "geometric_mean", "key_of", "pairs_of_runs", "speedup", "speedups"]
+__all__ = [
+    "SEPARATE",
+    "Compare",
+    "Mean",
+    "Speedup",
+    "apart",
+    "geometric_mean",
+    "pairs",
+    "pairs_of_runs",
+    "speedup",
+    "speedups",
+]
 
 Row = Mapping[str, Any]
-#: Answers new/old for two rows of one run, or None where it cannot.
-Compare = Callable[[Row, Row], Pair | None]
+#: Answers new/old for two rows of one run, one of so many comparisons to hold together; None where it cannot.
+Compare = Callable[[Row, Row, int], Pair | None]
 #: How two results met that do not come from one run.
 SEPARATE = "separate runs"
 _DOCUMENTS_KEPT = 8
@@ -51,7 +62,7 @@ class Mean:
     missing: Sequence[str]
 
 
-def key_of(row: Row) -> Key:
+def _key(row: Row) -> Key:
     """Return what makes a row this measurement within its run."""
     case, variant, condition, backend, device = (
         str(row[name]) for name in ("case_id", "variant", "condition", "backend", "device")
@@ -59,51 +70,62 @@ def key_of(row: Row) -> Key:
     return case, variant, condition, backend, device, int(row["threads"])
 
 
-def pairs_of_runs(index: Index) -> Compare:
-    """Return a comparison of rows of one run that reads its file from the ledger, each file once."""
+def pairs(document: Callable[[str], RunDocument]) -> Compare:
+    """Return a comparison of rows of one run, whose file ``document`` reads by its id, or raises FlopwatchError."""
 
-    @lru_cache(maxsize=_DOCUMENTS_KEPT)
-    def document(run_id: str) -> RunDocument | None:
-        try:
-            return read(queries.run_file(index, run_id))
-        except FlopwatchError:
-            return None  # the intervals of the index have to do
-
-    def compare(new: Row, old: Row) -> Pair | None:
+    def compare(new: Row, old: Row, comparisons: int) -> Pair | None:
         if new["run_id"] != old["run_id"]:
             return None
-        held = document(str(new["run_id"]))
-        return None if held is None else compare_within(held, held.processes, key_of(new), key_of(old))
+        try:
+            held = document(str(new["run_id"]))
+        except FlopwatchError:
+            return None  # the intervals of the index have to do
+        return compare_within(held, held.processes, _key(new), _key(old), comparisons=comparisons)
 
     return compare
 
 
-def _apart(_new: Row, _old: Row) -> Pair | None:
+def pairs_of_runs(index: Index) -> Compare:
+    """Return a comparison of rows of one run that reads its file from the ledger, the last few of them once."""
+
+    @lru_cache(maxsize=_DOCUMENTS_KEPT)
+    def document(run_id: str) -> RunDocument:
+        return read(queries.run_file(index, run_id))
+
+    return pairs(document)
+
+
+def apart(_new: Row, _old: Row, _comparisons: int) -> Pair | None:
+    """Return None: where no run file is at hand, the intervals of the two rows have to do."""
     return None
 
 
-def speedup(row: Row, baseline: Row, compare: Compare = _apart) -> Speedup:
-    """Return how much faster ``row`` is than ``baseline``; both must have a time."""
-    pair = compare(row, baseline)
+def speedup(row: Row, baseline: Row, compare: Compare = apart, comparisons: int = 1) -> Speedup:
+    """Return how much faster ``row`` is than ``baseline``; both must have a time.
+
+    The intervals of so many ``comparisons`` to one baseline hold together where its run has processes enough.
+    """
+    pair = compare(row, baseline, comparisons)
     if pair is not None:
         found = pair.comparison
         ratio, low, high, how = found.ratio, found.low, found.high, f"same {pair.pairing}"
     else:
         ratio = float(row["time_ns"]) / float(baseline["time_ns"])
         low, high = _extremes(row, baseline)
-        how = SEPARATE if row["run_id"] != baseline["run_id"] else "same run"
+        how = SEPARATE if row.get("run_id") != baseline.get("run_id") else "same run"
     verdict, _ = judge(low, high)
     return Speedup(1 / ratio, 1 / high if high else None, 1 / low if low else None, verdict, how)
 
 
 def _extremes(row: Row, baseline: Row) -> tuple[float | None, float | None]:
-    ends = (row["low_ns"], row["high_ns"], baseline["low_ns"], baseline["high_ns"])
-    if not all(ends):
+    ends = (row.get("low_ns"), row.get("high_ns"), baseline.get("low_ns"), baseline.get("high_ns"))
+    if not all(end and math.isfinite(end) for end in ends):
         return None, None
-    return ends[0] / ends[3], ends[1] / ends[2]
+    low, high, old_low, old_high = (float(end) for end in ends if end)
+    return low / old_high, high / old_low
 
 
-def speedups(rows: Iterable[Row], baselines: Iterable[Row], compare: Compare = _apart) -> dict[str, Speedup]:
+def speedups(rows: Iterable[Row], baselines: Iterable[Row], compare: Compare = apart) -> dict[str, Speedup]:
     """Return the speedup of each case that both sides have a time for; one row a case on each side."""
     olds = {str(row["case_id"]): row for row in baselines if _timed(row)}
     return {

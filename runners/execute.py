@@ -46,8 +46,22 @@ class Outcome:
     exit_status: int
 
 
-def execute(wishes: Wishes, observer: Observer) -> Outcome:
-    """Measure what is wished, and return the outcome.
+@dataclass(frozen=True)
+class Setting:
+    """Where a run is measured, and what its first line says of that.
+
+    ``turns`` are those in which its processes alternate with the processes of other runs; ``protocol`` is added to
+    that of the run, and ``command`` replaces the one that measures the same again.
+    """
+
+    place: Place = field(default_factory=Place)
+    turns: int = 1
+    protocol: dict[str, Any] = field(default_factory=dict)
+    command: tuple[str, ...] = ()
+
+
+def execute(wishes: Wishes, observer: Observer, setting: Setting | None = None) -> Outcome:
+    """Measure what is wished, here or in a setting of its own, and return the outcome.
 
     Raises BadInput for wishes that cannot be, NothingMeasured where no case can run, NotStored where the run file or
     the ledger cannot be written (the message names the file that was kept).  An interruption keeps the run file.
@@ -59,7 +73,7 @@ def execute(wishes: Wishes, observer: Observer) -> Outcome:
     if not plan.groups:
         raise NothingMeasured(f"nothing can be measured: {plan.skipped[0].backend}: {plan.skipped[0].reason}")
     with Scratch() as scratch:
-        job = Job(wishes, plan, observer, scratch, held)
+        job = Job(wishes, plan, observer, scratch, held, setting)
         stopped = job.measure()
     document = read(job.path)
     rows = summarise(document)
@@ -99,20 +113,6 @@ def _held(wishes: Wishes) -> RunDocument | None:
     if not document.interrupted:
         raise BadInput(f"{wishes.resume} is complete; there is nothing to resume")
     return document
-
-
-@dataclass(frozen=True)
-class Setting:
-    """Where a run is measured, and what its first line says of that.
-
-    ``turns`` are those in which its processes alternate with the processes of other runs; ``protocol`` is added to
-    that of the run, and ``command`` replaces the one that measures the same again.
-    """
-
-    place: Place = field(default_factory=Place)
-    turns: int = 1
-    protocol: dict[str, Any] = field(default_factory=dict)
-    command: tuple[str, ...] = ()
 
 
 class Job:

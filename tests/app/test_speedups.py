@@ -29,7 +29,7 @@ def test_speedup_is_baseline_over_time() -> None:
     assert found["speedup_low"] == pytest.approx(190 / 105)
     assert found["speedup_high"] == pytest.approx(210 / 95)
     assert found["verdict"] == "faster"
-    assert found["pairing"] == speedups.SEPARATE
+    assert found["pairing"] == "separate runs"
 
 
 @pytest.mark.parametrize(

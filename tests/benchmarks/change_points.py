@@ -7,7 +7,8 @@ points.  The others come from PyPI and are left out where they are not installed
 
 The shapes of the noise are those that repeated processes of this workload showed: normal; 15 % of processes slowed by
 an exponential of four standard deviations; two memory layouts, 65 to 35; heavy tails (Student's t with three degrees
-of freedom); memory from run to run; a coarse clock; single outliers; slow drift.  Its size is 1, 3 or 10 %.
+of freedom); memory from run to run; a coarse clock; single outliers; slow drift.  Its size is 1, 3 or 10 %.  Besides
+come the shapes and sizes that were fitted to a real history (:mod:`tests.benchmarks.noise_shapes`), three times each.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from data.changes import change_points, change_points_of
+from tests.benchmarks.noise_shapes import FITTED, draw
 
 __all__ = ["detectors", "false_alarms", "made", "score", "sets", "speed"]
 
@@ -51,33 +53,40 @@ SHAPES: dict[str, Callable[[np.random.Generator, int], np.ndarray]] = {
 }
 
 
+#: The shapes and sizes of the evaluation.
+KINDS = [(shape, size) for shape in SHAPES for size in SIZES] + [
+    (name, shape.size) for name, shape in FITTED.items() for _ in SIZES
+]
+
+
 class Made(NamedTuple):
-    """A series and where it changed."""
+    """A series, where it changed, and whether its noise was fitted to a real one."""
 
     values: np.ndarray
     truth: list[int]
+    fitted: bool = False
 
 
 def made(rng: np.random.Generator, shape: str, size: float, points: int, changes: list[int]) -> Made:
     """Return a series of about a millisecond with steps of 2 to 20 % at the given places."""
-    logs = size * SHAPES[shape](rng, points)
+    fitted = shape in FITTED
+    logs = size * (draw(FITTED[shape], rng, points) if fitted else SHAPES[shape](rng, points))
     for place in changes:
         logs[place:] += rng.choice([-1, 1]) * math.log(rng.choice(STEPS))
-    return Made(1e6 * np.exp(logs), changes)
+    return Made(1e6 * np.exp(logs), changes, fitted)
 
 
 def sets(series: int, seed: int = 1) -> Iterator[tuple[str, Made]]:
     """Yield named series: with shifts, with a shift at the very end, and unchanged; ``series`` of each kind."""
     rng = np.random.default_rng(seed)
-    for shape in SHAPES:
-        for size in SIZES:
-            for _ in range(series):
-                points = int(rng.choice([40, 100, 250, 500]))
-                count = 1 if points < 100 else int(rng.integers(1, 4))
-                places = sorted(rng.choice(np.arange(10, points - 10, 15), count, replace=False).tolist())
-                yield "shifts", made(rng, shape, size, points, places)
-                yield "end", made(rng, shape, size, points, [points - int(rng.integers(3, 9))])
-                yield "unchanged", made(rng, shape, size, points, [])
+    for shape, size in KINDS:
+        for _ in range(series):
+            points = int(rng.choice([40, 100, 250, 500]))
+            count = 1 if points < 100 else int(rng.integers(1, 4))
+            places = sorted(rng.choice(np.arange(10, points - 10, 15), count, replace=False).tolist())
+            yield "shifts", made(rng, shape, size, points, places)
+            yield "end", made(rng, shape, size, points, [points - int(rng.integers(3, 9))])
+            yield "unchanged", made(rng, shape, size, points, [])
 
 
 def score(found: list[int], truth: list[int]) -> tuple[int, int, int]:
@@ -130,17 +139,24 @@ def _otava() -> dict[str, Detector]:
 def _ruptures() -> dict[str, Detector]:
     import ruptures
 
-    def pelt(values: np.ndarray) -> list[int]:
+    def standard(values: np.ndarray) -> np.ndarray:
         logs = np.log(values)
-        sigma = 1.4826 * np.median(np.abs(np.diff(logs))) / math.sqrt(2) or 1e-9
-        model = ruptures.Pelt("l2", min_size=3).fit(logs / sigma)
-        return model.predict(pen=3 * math.log(len(logs)))[:-1]
+        return logs / (1.4826 * np.median(np.abs(np.diff(logs))) / math.sqrt(2) or 1e-9)
+
+    def pelt(values: np.ndarray) -> list[int]:
+        model = ruptures.Pelt("l2", min_size=3).fit(standard(values))
+        return model.predict(pen=3 * math.log(len(values)))[:-1]
+
+    def linear(values: np.ndarray) -> list[int]:
+        """The model of PELT, in C, with the penalty that serves it best here."""
+        model = ruptures.KernelCPD("linear", min_size=3).fit(standard(values)[:, None])
+        return model.predict(pen=15 * math.log(len(values)))[:-1]
 
     def kernel(values: np.ndarray) -> list[int]:
         model = ruptures.KernelCPD("rbf", min_size=3).fit(np.log(values)[:, None])
         return model.predict(pen=2 * math.log(len(values)))[:-1]
 
-    return {"ruptures PELT": pelt, "ruptures kernel": kernel}
+    return {"ruptures PELT": pelt, "ruptures kernel": kernel, "ruptures linear kernel": linear}
 
 
 def _asv() -> dict[str, Detector]:
@@ -150,19 +166,32 @@ def _asv() -> dict[str, Detector]:
 
 
 def evaluate(detector: Detector, series: int) -> dict[str, float]:
-    """Return precision, recall, F1 of shifts, F1 of shifts at the end, and false alarms per 1,000 unchanged points."""
-    counts = {name: np.zeros(4) for name in ("shifts", "end", "unchanged")}
-    for name, one in sets(series):
-        counts[name] += (*score(detector(one.values), one.truth), len(one.values))
-    hits, alarms, misses, _ = counts["shifts"]
-    ends = counts["end"]
-    return {
-        "precision": hits / max(1, hits + alarms),
-        "recall": hits / max(1, hits + misses),
-        "f1": 2 * hits / max(1, 2 * hits + alarms + misses),
-        "f1_end": 2 * ends[0] / max(1, 2 * ends[0] + ends[1] + ends[2]),
-        "false_alarms_per_1000": 1000 * counts["unchanged"][1] / counts["unchanged"][3],
+    """Return precision, recall, F1 of shifts, F1 of shifts at the end, and false alarms per 1,000 unchanged points.
+
+    F1 and false alarms come for the fitted shapes alone as well.
+    """
+    counts = {
+        (name, fitted): np.zeros(4) for name in ("shifts", "end", "unchanged") for fitted in (False, True)
     }
+    for name, one in sets(series):
+        counts[name, one.fitted] += (*score(detector(one.values), one.truth), len(one.values))
+    shifts, ends, unchanged = (
+        counts[name, False] + counts[name, True] for name in ("shifts", "end", "unchanged")
+    )
+    return {
+        "precision": shifts[0] / max(1, shifts[0] + shifts[1]),
+        "recall": shifts[0] / max(1, shifts[0] + shifts[2]),
+        "f1": _f1(shifts),
+        "f1_end": _f1(ends),
+        "f1_fitted": _f1(counts["shifts", True]),
+        "false_alarms_per_1000": 1000 * unchanged[1] / unchanged[3],
+        "false_alarms_per_1000_fitted": 1000 * counts["unchanged", True][1] / counts["unchanged", True][3],
+    }
+
+
+def _f1(counts: np.ndarray) -> float:
+    hits, alarms, misses, _ = counts
+    return float(2 * hits / max(1, 2 * hits + alarms + misses))
 
 
 def false_alarms(series: int) -> float:

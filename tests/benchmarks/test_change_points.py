@@ -27,12 +27,12 @@ def test_ours_leads():
 
 @pytest.mark.soak
 def test_ours_is_fast():
-    """Many series at once take a small part of the time that the fastest good other takes."""
+    """Many series at once take a fifteenth of the time that the fastest takes whose F1 is within 0.1 of ours."""
     held, missing = detectors()
     if "ruptures" in missing:
         pytest.skip("not installed: ruptures (uv pip install ruptures)")
-    ratios = [speed(held["ruptures kernel"], 40) / speed(None, 1000) for _ in range(3)]
-    assert sorted(ratios)[1] >= 8, ratios
+    ratios = [speed(held["ruptures kernel"], 40) / speed(None, 1000) for _ in range(5)]
+    assert sorted(ratios)[2] >= 15, ratios
 
 
 def test_many_at_once(benchmark):

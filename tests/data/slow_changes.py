@@ -10,6 +10,8 @@ from statistics import fmean, median
 import numpy as np
 
 from data import segments
+from data.candidates import CANDIDATE
+from data.noise import scales_of
 
 __all__ = ["despiked", "noise", "splits"]
 
@@ -37,7 +39,7 @@ def despiked(values):
 
 def noise(values):
     points, held, found = len(values), 1e-12, []
-    for window in segments.scales_of(points):
+    for window in scales_of(points):
         if window == 1 or 8 * window <= points:
             differences = [
                 fmean(values[at : at + window]) - fmean(values[at - window : at])
@@ -68,7 +70,7 @@ class Slow:
     def __init__(self, values, smooth, noises, accepted, reach, least):
         self.values, self.smooth, self.noise = values, smooth, noises
         self.accepted, self.reach, self.least = accepted, reach, least
-        self.points, self.scales = len(values), segments.scales_of(len(values))
+        self.points, self.scales = len(values), scales_of(len(values))
 
     def scale(self, window):
         return min(sum(scale < window for scale in self.scales), len(self.scales) - 1)
@@ -86,7 +88,7 @@ class Slow:
         return (8 * freedom + 1) / (8 * freedom + 3) * math.sqrt(freedom * math.log1p(t * t / freedom))
 
     def best(self, low, high):
-        found = (segments.CANDIDATE, None)
+        found = (CANDIDATE, None)
         first, last = (5 if low else 3), (5 if high < self.points else 3)
         for window in (*(one for one in self.scales if 4 <= one < high - low), high - low):
             for at in range(low + first, high - last + 1):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data import segments
+from data import candidates, segments
 from data.changes import change_points, change_points_of
 from data.errors import BadInput
 from data.series_files import read_series
@@ -169,21 +169,69 @@ def test_a_batch_is_the_same_as_one_by_one():
         for seed in range(80)
     ]
     assert change_points_of(series) == [change_points(values) for values in series]
+    floors = [(None, 0.01, 0.3)[number % 3] for number in range(len(series))]
+    ends = [
+        (
+            [0.99 * one for one in values],
+            [(1.01 + 0.05 * (at % 7 == 0)) * one for at, one in enumerate(values)],
+        )
+        if number % 2
+        else (None, None)
+        for number, values in enumerate(series)
+    ]
+    assert change_points_of(series, floors, ends) == [
+        change_points(values, None, *pair, noise_floor=floor)
+        for values, pair, floor in zip(series, ends, floors, strict=True)
+    ]
+
+
+def test_how_many_are_worked_on_at_a_time_changes_nothing(monkeypatch):
+    """Series in blocks of a few, and a few at once, have the changes that they have all together."""
+    steps = [(40, 1.2), (70, 1 / 1.2), (100, 1.1)]
+    series = [
+        noisy(seed, 150, steps=steps[: seed % 4], kind=("normal", "memory")[seed % 2]) for seed in range(40)
+    ]
+    together = change_points_of(series)
+    assert sum(map(len, together)) >= 40
+    for module in (candidates, segments):
+        monkeypatch.setattr(module, "BLOCK_POINTS", 450)
+    assert change_points_of(series) == together
+    monkeypatch.setattr("data.changes._POINTS_AT_ONCE", 1000)
+    assert change_points_of(series) == together
+
+
+def test_points_that_all_count_the_same_count_as_none():
+    """Weights of one find what no weights find: both ways to count the points of windows agree."""
+    values = np.log([noisy(seed, 120, steps=[(50, 1.15), (90, 1 / 1.1)]) for seed in range(8)])
+    alone, weighed = (
+        segments.Segments(values, weights=weights).find() for weights in (None, np.ones(values.shape))
+    )
+    assert sum(map(len, alone)) >= 12
+    assert [[split.index for split in one] for one in alone] == [
+        [split.index for split in one] for one in weighed
+    ]
 
 
 @pytest.mark.parametrize("kind", ["normal", "heavy", "two-modes", "memory", "ticks"])
 def test_the_search_is_that_of_the_slow_obvious_version(kind):
     """The splits and their deviates are those of plain loops over the definitions."""
     rng = random.Random(kind)
-    for seed in range(6):
-        points = rng.choice([6, 9, 17, 40, 60])
+    for seed, points in enumerate([*rng.sample([6, 9, 17, 40, 60], 4), 150]):
         steps = [(rng.randrange(points), rng.choice([0.8, 1.05, 1.2])) for _ in range(rng.randrange(4))]
         values = np.log(noisy(seed, points, steps=steps, kind=kind))
-        fast = segments.Segments(values, least_step=0.005).find()
+        fast = segments.Segments(values[None], least_step=0.005).find()[0]
         slow = slow_changes.splits(values.tolist(), 0.005)
         assert [split.index for split in fast] == [index for index, _, _ in slow]
         assert [split.step for split in fast] == pytest.approx([step for _, step, _ in slow])
         assert [split.deviate for split in fast] == pytest.approx([deviate for _, _, deviate in slow])
+
+
+def test_lists_for_many_series_must_match_them():
+    """One floor and one interval a series, or a refusal that says how many there are."""
+    with pytest.raises(BadInput, match="1 noise floors for 2 series"):
+        change_points_of([[1, 2], [1, 2]], [0.1])
+    with pytest.raises(BadInput, match="1 intervals for 2 series"):
+        change_points_of([[1, 2], [1, 2]], None, [(None, None)])
 
 
 # -- the command -----------------------------------------------------------------------------------------------------

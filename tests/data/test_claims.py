@@ -10,7 +10,7 @@ from data import published
 from data.claims import ClaimVerdict, judge_claims, judge_range
 from data.errors import BadInput
 from data.published import publications, read_publication
-from data.speedups import geometric_mean, speedups
+from data.speedups import apart, geometric_mean, speedups
 
 MACHINE = {"machine_id": "0" * 12, "machine": "box"}
 
@@ -28,7 +28,7 @@ def row(case, variant, time_ns=1e6, backend="numba", threads=1, **more):
 
 
 def verdicts(rows, *ids):
-    found = judge_claims(publications(), rows, [MACHINE], lambda _new, _old: None)
+    found = judge_claims(publications(), rows, [MACHINE], apart)
     return [one for one in found if not ids or one.claim.id in ids]
 
 
@@ -165,7 +165,7 @@ def test_people_add_claims_of_their_own(tmp_path):
     path.write_text(OWN)
     ours = read_publication(path)
     found = judge_claims([ours], [row("relu/1M", "simd", unit="GElement/s", rate=1.5, rate_low=1.4, rate_high=1.6)],
-                         [MACHINE], lambda _new, _old: None)  # fmt: skip
+                         [MACHINE], apart)  # fmt: skip
     assert [(one.claim.id, one.verdict, one.source) for one in found] == [
         ("relu-fast", ClaimVerdict.HOLDS, "ours")
     ]

@@ -91,6 +91,7 @@ def test_environments_side_by_side_and_repetitions_make_no_history(home: Path, t
         runs = {row["run_id"]: row for row in queries.runs(index)}
         assert runs[read(other).run.id]["matrix_environment"] == "numpy==1.26.4"
         assert runs[read(other).run.id]["matrix_id"] == matrix["id"]
+        assert {run for one in queries.histories(index) for run in one.runs} == {read(plain).run.id}
         purposes = index.query("SELECT DISTINCT run_id, purpose FROM board")
         assert {row["run_id"]: row["purpose"] for row in purposes} == {
             read(plain).run.id: "series",

@@ -125,4 +125,9 @@ def _prints(job: Job):
     return call
 
 
+@FAKE.variant("as-told", "numpy", threads="one", applies=_only("steady"))
+def _as_told(job: Job):
+    return _taking(int(os.environ["FAKE_MS"]) * 1_000_000)(job)
+
+
 KERNELS = (FAKE,)

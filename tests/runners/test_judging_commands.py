@@ -2,14 +2,17 @@
 
 import json
 import shutil
+from collections import Counter
 
 import pytest
 
-from data.regressions import History, Member, State
-from data.summary import Summary
-from data.words import Status
-from runners.confirm import outcome_of
+from data import queries
+from data.regressions import History, Member, State, find_events
+from data.rundocument import read
+from runners.confirm import confirm, outcome_of
+from runners.environments import Built, Refused
 from runners.machine import describe_machine
+from runners.process import Place
 from tests.data.boards import BEGIN, fill
 from tests.runners.conftest import FAKE_KERNELS
 from tests.runners.test_command_line import environment, flopwatch  # noqa: F401 - a fixture
@@ -124,12 +127,79 @@ def test_confirming_measures_again_and_decides(environment, tmp_path):  # noqa: 
     assert FAKE_KERNELS.exists()
 
 
+@pytest.mark.parametrize(("before", "after", "state"), [(3, 6, "confirmed"), (2, 2, "noise")])
+def test_a_change_of_environment_is_measured_beside_the_one_before(
+    fake_kernels, home, monkeypatch, before, after, state
+):
+    """What counts is the ratio of the two environments now, whatever the machine does to both of them meanwhile."""
+    built = []
+
+    def build(recipe, backends, lock):
+        built.append((recipe.requirements, backends, lock))
+        told = (("FAKE_MS", str(after if "numpy==2.5.0" in recipe.requirements else before)),)
+        return Built(Place(variables=told), "numpy==2.5.0 --hash=sha256:00\n", home)
+
+    monkeypatch.setattr("runners.confirm.build", build)
+    names = (("fake/steady", "as-told"), ("fake/steady", "unknown"))
+    changed = {"packages": {"numpy": "2.5.0"}}
+    with fill(home, 20, 12, ratio=2.0, machine=describe_machine(), names=names, **changed) as index:
+        runs = _runs(index)
+        assert confirm(index, _events(index), quiet=True) == 1
+        held = {one.history.cell["variant"]: one.state for one in _events(index)[0].members}
+        assert held == {"as-told": State(state), "unknown": State.NEW}
+        assert built == [((f"numpy=={version}",), {"numpy"}, "") for version in ("2.4.6", "2.5.0")]
+        # What was measured again is on the board, and no point of a history.
+        assert {row["purpose"] for row in queries.runs(index, 2)} == {"confirmation"}
+        assert _runs(index) == runs
+
+
+def test_both_environments_are_really_built(environment, tmp_path):  # noqa: F811
+    """An older NumPy that changes nothing here is called noise, though the present level is that of after the step."""
+    names = (("fake/steady", "two-ms"), ("fake/steady", "one-ms"))
+    changed = {"packages": {"numpy": "2.2.6"}}
+    fill(tmp_path / "home", 20, 12, ratio=2.0, machine=describe_machine(), names=names, **changed).close()
+    done = flopwatch(environment, "regressions", "--confirm", "--json", "--all", check=0)
+    assert [row["state"] for row in json.loads(done.stdout)] == ["noise", "noise"]
+    found = [read(file) for file in (tmp_path / "home" / "runs").glob("*.run.jsonl")]
+    assert Counter(document.run.environment.packages["numpy"] for document in found) == {
+        "2.4.6": 2,
+        "2.2.6": 2,
+    }
+    assert {document.run.protocol["purpose"] for document in found} == {"confirmation"}
+
+
+def test_where_the_environment_before_is_gone_the_present_one_is_measured(fake_kernels, home, monkeypatch):
+    """A wheel that no index has any more is no reason to decide nothing."""
+
+    def build(recipe, backends, lock):
+        raise Refused("there is no version of numpy==2.4.6")
+
+    monkeypatch.setattr("runners.confirm.build", build)
+    names = (("fake/steady", "two-ms"), ("fake/steady", "one-ms"))
+    changed = {"packages": {"numpy": "2.5.0"}}
+    with fill(home, 20, 12, ratio=2.0, machine=describe_machine(), names=names, **changed) as index:
+        assert confirm(index, _events(index), quiet=True) == 2
+        held = {one.history.cell["variant"]: one.state for one in _events(index)[0].members}
+        assert held == {"two-ms": State.CONFIRMED, "one-ms": State.NOISE}
+        assert queries.runs(index, 1)[0]["purpose"] == "confirmation"
+
+
+def _runs(index):
+    return {run for history in queries.histories(index) for run in history.runs}
+
+
+def _events(index):
+    return find_events(
+        queries.histories(index), lambda run: queries.first_line(index, run), queries.decided(index)
+    )
+
+
 @pytest.mark.parametrize(
     ("low", "high", "state"),
     [
-        (1.08e6, 1.12e6, State.CONFIRMED),
-        (0.99e6, 1.02e6, State.NOISE),
-        (1.01e6, 1.12e6, State.NEW),
+        (1.08, 1.12, State.CONFIRMED),
+        (0.99, 1.02, State.NOISE),
+        (1.01, 1.12, State.NEW),
         (None, None, State.NEW),
     ],
 )
@@ -138,9 +208,5 @@ def test_what_a_re_measurement_says(low, high, state):
     cell = {"case": "c", "variant": "v", "condition": "given", "backend": "b", "device": "cpu", "threads": 1}
     history = History("s", "m", "box", cell, ["a", "b"], [BEGIN, BEGIN], [1e6, 1.1e6], [None] * 2, [None] * 2)
     member = Member(history, 1, 1.1, 1.08, 1.12, 0.99, 1e6, 1.1e6)
-    row = Summary(
-        case="c", kernel="c", variant="v", condition="given", backend="b", device="cpu", threads=1, status=Status.OK,
-        time_ns=1.05e6, low_ns=low, high_ns=high,
-    )  # fmt: skip
-    assert outcome_of(member, row)[0] is state
-    assert outcome_of(member, None)[0] is State.NEW
+    assert outcome_of(member, {"ratio": 1.05, "low": low, "high": high}) is state
+    assert outcome_of(member, {}) is State.NEW
