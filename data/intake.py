@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from data.errors import Conflict, Forbidden, RunFileError
+from data.ingest import Arrival, arrival_of
 from data.ledger import RUN, Entry, Ledger
 from data.receipts import Receipt, receipt_of
 from data.rundocument import LIMIT_BYTES, RunDocument, read
@@ -32,9 +33,14 @@ class Intake:
     what came in lately is remembered here.
     """
 
-    def __init__(self, ledger: Ledger, held_by: Callable[[str], Sequence[str]]) -> None:
-        """Take in for ``ledger``."""
-        self._ledger, self._held_by = ledger, held_by
+    def __init__(
+        self,
+        ledger: Ledger,
+        held_by: Callable[[str], Sequence[str]],
+        hand_over: Callable[[Arrival], None] | None = None,
+    ) -> None:
+        """Take in for ``ledger``; ``hand_over`` is given what was read, before the ledger shows it."""
+        self._ledger, self._held_by, self._hand_over = ledger, held_by, hand_over
         self._turns = [threading.Lock() for _ in range(_TURNS)]
         self._guard = threading.Lock()
         self._recent: OrderedDict[str, list[str]] = OrderedDict()
@@ -55,7 +61,8 @@ class Intake:
                 "use the token of that machine",
                 "machine.id",
             )
-        _refuse_repeated_names(document.content)
+        if not document.plain:  # what we would write ourselves has no name twice
+            _refuse_repeated_names(document.content)
         rows = _summarised(document)
         sha256 = document.sha256
         with self._turns[hash(document.run.id) % _TURNS]:
@@ -63,6 +70,9 @@ class Intake:
             new = entry is None
             if entry is None:
                 self._refuse_other(document)
+                if self._hand_over:
+                    coming = Entry(sha256, RUN, datetime.now(UTC), len(document.content))
+                    self._hand_over(arrival_of(coming, document, rows))
                 entry = self._ledger.append(RUN, document.content)
             self._remember(document.run.id, sha256)
         return receipt_of(document, entry, _remarks(document, rows, entry)), new
