@@ -14,7 +14,7 @@ from typing import Any
 import streamlit as st
 
 from app import api, measuring, reading
-from app.api import access
+from app.api import access, runs
 
 __all__ = ["app"]
 
@@ -27,7 +27,7 @@ def _collect_rarely() -> None:
     """Look for cycles less often, and no more among what was there when the server started."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS, *gc.get_threshold()[1:])
+    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 @asynccontextmanager
@@ -35,9 +35,11 @@ async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Open the index without keeping anybody waiting, and let go of it in the end."""
     _collect_rarely()
     reading.start()
+    runs.checkers.open()
     try:
         yield {}
     finally:
+        runs.checkers.close()
         measuring.cancel()
         await asyncio.to_thread(access.flush)
         await asyncio.to_thread(reading.close)

@@ -3,16 +3,14 @@
 import contextlib
 import gc
 import multiprocessing
-import os
 import sys
-import threading
-import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 
 from data.ingest import Arrival, take
 from data.ledger import Entry, Ledger, open_ledger
+from data.processes import empty_main, end_with_parent
 from data.store import Store
 
 __all__ = ["SAMPLED_BYTES", "Ready", "follow"]
@@ -46,9 +44,9 @@ def follow(
     """Index what the ledger got since the last time; return how many entries were new.
 
     With ``retry``, entries that were refused before are read again.  With ``parallel``, much is read by several
-    processes.  ``ready`` may know entries that were read already.  Raw samples are indexed of the newest ``sampled_bytes`` at
-    most.  ``progress`` is told how many are done, and of how many.  Raises StorageError where ledger or index fail; what
-    was indexed until then stays.
+    processes.  ``ready`` may know entries that were read already.  Raw samples are indexed of the newest
+    ``sampled_bytes`` at most.  ``progress`` is told how many are done, and of how many.  Raises StorageError where
+    ledger or index fail; what was indexed until then stays.
     """
     before = store.setting("cursor")
     found, cursor = ledger.follow(before)
@@ -80,26 +78,11 @@ def _reading(ledger: Ledger, parallel: bool, ready: Ready) -> Iterator[_Read]:
     )
 
     def read(entries: Sequence[Entry], sampled: set[str]) -> Future[list[Arrival]]:
-        with _empty_main():
+        with empty_main():
             return processes.submit(_take_here, entries, sampled)
 
     with processes:
         yield read
-
-
-@contextlib.contextmanager
-def _empty_main() -> Iterator[None]:
-    """Show processes that are started meanwhile an empty main module.
-
-    They would run the caller's again, to find what was defined there.  Nothing of ours is, and a server of pages
-    has put its last page there, which cannot run by itself.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
 
 
 #: The ledger of a reading process.
@@ -109,15 +92,7 @@ _here: list[Ledger] = []
 def _begin(address: str) -> None:
     gc.disable()
     _here.append(open_ledger(address))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this reading process when the one that it reads for was killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    end_with_parent()
 
 
 def _take_here(entries: Sequence[Entry], sampled: set[str]) -> list[Arrival]:

@@ -7,7 +7,7 @@ import msgspec
 
 from data.ingest import Arrival
 
-__all__ = ["Handover"]
+__all__ = ["Handover", "pack"]
 
 #: So much waits for the index, packed: hundreds of runs.  What finds no room is read from the ledger.
 _LIMIT_BYTES = 32 << 20
@@ -16,8 +16,16 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Arrival).decode
 
 
+def pack(arrival: Arrival) -> bytes:
+    """Return an arrival packed, or nothing where a number in it is larger than that can hold."""
+    try:
+        return _encode(arrival)
+    except OverflowError:
+        return b""
+
+
 class Handover:
-    """Arrivals by the digests of their entries, the oldest first, of bounded size.  Safe for threads."""
+    """Packed arrivals by the digests of their entries, the oldest first, of bounded size.  Safe for threads."""
 
     def __init__(self, limit_bytes: int = _LIMIT_BYTES) -> None:
         """Keep at most so many bytes."""
@@ -25,15 +33,13 @@ class Handover:
         self._lock = threading.Lock()
         self._held: OrderedDict[str, bytes] = OrderedDict()
 
-    def give(self, arrival: Arrival) -> None:
+    def give(self, sha256: str, packed: bytes) -> None:
         """Keep an arrival until it is asked for; where there is no room, those go that have waited longest."""
-        try:
-            packed = _encode(arrival)
-        except OverflowError:  # JSON knows larger numbers: then it is read again
+        if not packed:
             return
         with self._lock:
-            self._drop(arrival.entry.sha256)
-            self._held[arrival.entry.sha256] = packed
+            self._drop(sha256)
+            self._held[sha256] = packed
             self._bytes += len(packed)
             while self._bytes > self._limit:
                 self._drop(next(iter(self._held)))

@@ -17,7 +17,6 @@ from data import entries, places, snapshots
 from data.errors import FlopwatchError, IndexOwned, NotStored, StorageError
 from data.follow import follow
 from data.handover import Handover
-from data.ingest import Arrival
 from data.intake import Intake
 from data.ledger import Entry, Ledger, open_ledger
 from data.owner import Owner, Ownership
@@ -36,8 +35,8 @@ _POLL_S = 1.0
 #: longer than this.
 _FOLLOWING_SHARE = 0.2
 _LONGEST_REST_S = 10.0
-#: While very much arrives, the samples of a run would leave the index seconds after they came: so many bytes of run files
-#: a second have theirs indexed, and so many at once.
+#: While very much arrives, the samples of a run would leave the index seconds after they came: so many bytes of run
+#: files a second have theirs indexed, and so many at once.
 _SAMPLED_BYTES_PER_S = 2 << 20
 _SAMPLED_BYTES_AT_ONCE = 4 << 20
 
@@ -317,9 +316,9 @@ class Index:
         """Check and record a run file, as :meth:`data.intake.Intake.accept` does it for this ledger."""
         return self.intake.accept(content, limit_bytes, machine)
 
-    def _hand_over(self, arrival: Arrival) -> None:
+    def _hand_over(self, sha256: str, arrival: bytes) -> None:
         if self.owned:
-            self._handover.give(arrival)
+            self._handover.give(sha256, arrival)
 
     def _held_by(self, run_id: str) -> list[str]:
         with self.cursor() as cursor:

@@ -21,7 +21,14 @@ from data.records import Run
 from data.rundocument import KINDS, RunDocument
 from data.summary import Key, Summary
 
-__all__ = ["insert_runs", "insert_statements", "longest_line", "measurement_id", "measurement_rows", "series_id"]
+__all__ = [
+    "insert_runs",
+    "insert_statements",
+    "longest_line",
+    "measurement_id",
+    "measurement_rows",
+    "series_id",
+]
 
 Cursor = duckdb.DuckDBPyConnection
 

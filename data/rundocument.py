@@ -40,6 +40,7 @@ __all__ = [
     "read_bytes",
     "read_times",
     "unpack",
+    "whole_lines",
 ]
 
 KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(Line))
@@ -357,6 +358,11 @@ def _is_plain(whole: bytes, begin: int, records: Sequence[Line]) -> bool:
     """Whether the lines from ``begin`` on are byte for byte what this version writes of the records in them."""
     lines = _encoder.encode_lines(records)
     return len(lines) == len(whole) - begin and whole.endswith(lines)
+
+
+def whole_lines(content: bytes) -> bytes:
+    """Return what is kept of an uncompressed run file: everything but a torn last line."""
+    return _split(content)[0]
 
 
 def _split(content: bytes) -> tuple[bytes, bytes]:

@@ -1,12 +1,13 @@
 """What the way in has read is handed to the index: it says the same as what is read from the ledger, and is bounded."""
 
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 from data import maintenance
-from data.handover import Handover
+from data.handover import Handover, pack
 from data.index import Index
 from data.ingest import take
 from data.ledger import RUN, Ledger
@@ -44,20 +45,16 @@ def test_what_waits_is_bounded(ledger: Ledger, tmp_path: Path) -> None:
     """What has waited longest makes room, each is given away once, and a number that does not fit is read again."""
     arrivals = [take(ledger.append(RUN, run_bytes(tmp_path, seed=seed)), ledger) for seed in range(5)]
     names = [arrival.entry.sha256 for arrival in arrivals]
-    probe = Handover()
-    probe.give(arrivals[0])
-    size = len(probe._held[names[0]])
-    handover = Handover(int(3.5 * size))
-    for arrival in arrivals:
-        handover.give(arrival)
-    handover.give(arrivals[-1])
+    handover = Handover(int(3.5 * len(pack(arrivals[0]))))
+    for arrival in [*arrivals, arrivals[-1]]:
+        handover.give(arrival.entry.sha256, pack(arrival))
     assert [handover.take(name) is not None for name in names] == [False, False, True, True, True]
     assert [handover.take(name) for name in names] == [None] * 5
     assert handover._bytes == 0
-    large = run_bytes(tmp_path).replace(b'"purpose":"test"', b'"purpose":"test"}, "protocol":{"x":1' + b"0" * 30)
-    entry = ledger.append(RUN, b"".join(large.splitlines(keepends=True)[:-1]))
-    handover.give(take(entry, ledger))
-    assert handover.take(entry.sha256) is None
+    assert arrivals[0].document is not None
+    arrivals[0].document.run.protocol["x"] = 10**30
+    handover.give(names[0], pack(arrivals[0]))
+    assert handover.take(names[0]) is None
 
 
 def test_a_reader_hands_nothing_over(home: Path, tmp_path: Path) -> None:
@@ -85,4 +82,4 @@ def test_a_follower_leaves_time_to_others(home: Path, monkeypatch: pytest.Monkey
         time.sleep(1.5)
         monkeypatch.setattr(Index, "sync", lambda self: 0)
     assert 2 <= len(times) <= 4
-    assert all(later - earlier >= 0.5 for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier >= 0.5 for earlier, later in pairwise(times))

@@ -13,7 +13,6 @@ import contextlib
 import gzip
 import hashlib
 import json
-import os
 import random
 import re
 import shutil
@@ -35,7 +34,6 @@ from data.ledger import open_ledger
 from data.records import uuid7
 from tests.app.board_server import BoardServer
 from tests.data.run_files import write_run
-
 
 #: So long pages may take to appear.
 _LOADING_S = 10.0
@@ -230,7 +228,10 @@ def measure(
 
                 assert board.process is not None
                 server = psutil.Process(board.process.pid)
-                started, before = time.monotonic(), (_spent_s(server), _spent_s(*browsers), time.process_time())
+                started, before = (
+                    time.monotonic(),
+                    (_spent_s(server), _spent_s(*browsers), time.process_time()),
+                )
                 asyncio.run(everybody())
                 elapsed_s = time.monotonic() - started
                 after = (_spent_s(server), _spent_s(*browsers), time.process_time())
