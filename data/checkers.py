@@ -6,12 +6,14 @@ They are started with the first file that comes, and the files that come meanwhi
 import gc
 import multiprocessing
 import os
+import signal
 import threading
 import time
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 from data.checking import Checked, check
+from data.errors import NotStored
 from data.processes import empty_main, end_with_parent
 
 __all__ = ["Checkers"]
@@ -39,14 +41,19 @@ class Checkers:
         self._open = True
 
     def check(self, content: bytes, limit_bytes: int) -> Checked:
-        """Check a run file as :func:`data.checking.check` does, in another process where one is ready."""
+        """Check a run file as :func:`data.checking.check` does, in another process where one is ready.
+
+        Raises NotStored where that was killed: the next file starts others.  This file is not checked here, as it may
+        be why the memory did not suffice.
+        """
         pool = self._ready()
-        if pool:
-            try:
-                return pool.submit(check, content, limit_bytes).result()
-            except BrokenProcessPool:  # somebody has killed one: others are started
-                self._drop(pool)
-        return check(content, limit_bytes)
+        if pool is None:
+            return check(content, limit_bytes)
+        try:
+            return pool.submit(check, content, limit_bytes).result()
+        except BrokenProcessPool:
+            self._drop(pool)
+            raise NotStored("the check of the file was interrupted; send it again") from None
 
     def _ready(self) -> ProcessPoolExecutor | None:
         with self._lock:
@@ -80,6 +87,7 @@ class Checkers:
 
 
 def _begin() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
     gc.freeze()
     gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
     end_with_parent()
