@@ -321,9 +321,7 @@ class Index:
             self._handover.give(sha256, arrival)
 
     def _held_by(self, run_id: str) -> list[str]:
-        with self.cursor() as cursor:
-            rows = cursor.execute("SELECT sha256 FROM run WHERE run_id = ?", [run_id]).fetchall()
-        return [sha256 for (sha256,) in rows]
+        return [row["sha256"] for row in self.query("SELECT sha256 FROM run WHERE run_id = ?", [run_id])]
 
     def state(self, record: entries.Record) -> Entry:
         """Append a statement (withdrawal, annotation, …) to the ledger; as the owner, index it at once."""
