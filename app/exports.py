@@ -12,7 +12,7 @@ from data.report.build import build
 from data.report.render import render
 from data.report.selection import Selection
 
-__all__ = ["FORMATS", "MOST_ROWS", "count", "file_of", "report", "views"]
+__all__ = ["FORMATS", "MOST_ROWS", "count", "file_of", "markdown", "report", "views"]
 
 #: format → (suffix, media type)
 FORMATS: Mapping[str, tuple[str, str]] = {
@@ -69,11 +69,20 @@ def file_of(view: str, form: str, selection: Selection) -> bytes:
         return path.read_bytes()
 
 
+def _markdown(index: Index, selection: Selection) -> str:
+    """Return the report as Markdown without its charts."""
+    return render(build(index, selection, draw=False))
+
+
 def _report(index: Index, selection: Selection) -> tuple[str, str]:
     """Return the report as Markdown without its charts, and whole as HTML."""
-    made = build(index, selection)
-    plain = build(index, selection, draw=False)
-    return render(plain), render(made, "html")
+    return _markdown(index, selection), render(build(index, selection), "html")
+
+
+def markdown(selection: Selection) -> str:
+    """Return the report as Markdown without its charts; raises NotFound where nothing is chosen."""
+    found: str = reading.ask(_markdown, selection)
+    return found
 
 
 def report(selection: Selection) -> tuple[str, str]:

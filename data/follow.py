@@ -3,18 +3,17 @@
 import contextlib
 import gc
 import multiprocessing
-import os
 import sys
-import threading
-import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 
 from data.ingest import Arrival, take
 from data.ledger import Entry, Ledger, open_ledger
+from data.processes import empty_main, end_with_parent
 from data.store import Store
 
-__all__ = ["SAMPLED_BYTES", "follow"]
+__all__ = ["SAMPLED_BYTES", "Ready", "follow"]
 
 #: Memory for a batch is a few times its size.  Larger ones are written faster, smaller ones overlap better.
 _BATCH_BYTES = 32 << 20
@@ -24,6 +23,7 @@ _TURN_S = 0.0002
 _PIECE = 4
 _WORTH_PROCESSES_BYTES = 64 << 20
 
+Ready = Callable[[str], Arrival | None]
 _Read = Callable[[Sequence[Entry], set[str]], Future[list[Arrival]]]
 
 #: The index holds the raw samples of the newest run files up to this size together; all others stay in the ledger,
@@ -37,21 +37,24 @@ def follow(
     *,
     retry: bool = False,
     parallel: bool = False,
+    ready: Ready = lambda sha256: None,
+    sampled_bytes: int = sys.maxsize,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> int:
     """Index what the ledger got since the last time; return how many entries were new.
 
     With ``retry``, entries that were refused before are read again.  With ``parallel``, much is read by several
-    processes.  ``progress`` is told how many are done, and of how many.  Raises StorageError where ledger or index
-    fail; what was indexed until then stays.
+    processes.  ``ready`` may know entries that were read already.  Raw samples are indexed of the newest
+    ``sampled_bytes`` at most.  ``progress`` is told how many are done, and of how many.  Raises StorageError where
+    ledger or index fail; what was indexed until then stays.
     """
     before = store.setting("cursor")
     found, cursor = ledger.follow(before)
     new = store.unknown(found, retry=retry)
-    newest = _within(new, SAMPLED_BYTES)
+    newest = _within(new, min(SAMPLED_BYTES, sampled_bytes))
     parallel = parallel and sum(entry.size_bytes for entry in new) > _WORTH_PROCESSES_BYTES
     done = 0
-    with _undisturbed(), _reading(ledger, parallel) as read:
+    with _undisturbed(), _reading(ledger, parallel, ready) as read:
         for arrivals in _read_ahead(list(_batches(new)), newest, read):
             store.ingest(arrivals, ledger)
             done += len(arrivals)
@@ -64,37 +67,22 @@ def follow(
 
 
 @contextlib.contextmanager
-def _reading(ledger: Ledger, parallel: bool) -> Iterator[_Read]:
+def _reading(ledger: Ledger, parallel: bool, ready: Ready) -> Iterator[_Read]:
     """Lend a function that begins to read entries, in a thread or in several processes."""
     if not parallel:
         with ThreadPoolExecutor(1, thread_name_prefix="read-ahead") as thread:
-            yield lambda entries, sampled: thread.submit(_take, ledger, entries, sampled)
+            yield lambda entries, sampled: thread.submit(_take, ledger, entries, sampled, ready)
         return
     processes = ProcessPoolExecutor(
         mp_context=multiprocessing.get_context("spawn"), initializer=_begin, initargs=(ledger.address,)
     )
 
     def read(entries: Sequence[Entry], sampled: set[str]) -> Future[list[Arrival]]:
-        with _empty_main():
+        with empty_main():
             return processes.submit(_take_here, entries, sampled)
 
     with processes:
         yield read
-
-
-@contextlib.contextmanager
-def _empty_main() -> Iterator[None]:
-    """Show processes that are started meanwhile an empty main module.
-
-    They would run the caller's again, to find what was defined there.  Nothing of ours is, and a server of pages
-    has put its last page there, which cannot run by itself.
-    """
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
 
 
 #: The ledger of a reading process.
@@ -104,23 +92,22 @@ _here: list[Ledger] = []
 def _begin(address: str) -> None:
     gc.disable()
     _here.append(open_ledger(address))
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """End this reading process when the one that it reads for was killed."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    end_with_parent()
 
 
 def _take_here(entries: Sequence[Entry], sampled: set[str]) -> list[Arrival]:
-    return _take(_here[0], entries, sampled)
+    return _take(_here[0], entries, sampled, lambda sha256: None)
 
 
-def _take(ledger: Ledger, entries: Sequence[Entry], sampled: set[str]) -> list[Arrival]:
-    return [take(entry, ledger, samples=entry.sha256 in sampled) for entry in entries]
+def _take(ledger: Ledger, entries: Sequence[Entry], sampled: set[str], ready: Ready) -> list[Arrival]:
+    return [_take_one(ledger, entry, entry.sha256 in sampled, ready) for entry in entries]
+
+
+def _take_one(ledger: Ledger, entry: Entry, samples: bool, ready: Ready) -> Arrival:
+    known = ready(entry.sha256)
+    if known is None:
+        return take(entry, ledger, samples=samples)
+    return replace(known, entry=entry, sampled=known.sampled if samples else None)
 
 
 @contextlib.contextmanager

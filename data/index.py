@@ -16,6 +16,7 @@ import duckdb
 from data import entries, places, snapshots
 from data.errors import FlopwatchError, IndexOwned, NotStored, StorageError
 from data.follow import follow
+from data.handover import Handover
 from data.intake import Intake
 from data.ledger import Entry, Ledger, open_ledger
 from data.owner import Owner, Ownership
@@ -30,8 +31,14 @@ WAIT_S = 10.0
 _LOOK_S = 0.05
 #: A reader looks for a newer copy, and a follower for new entries, this often.
 _POLL_S = 1.0
-#: Publishing takes at most this share of the time of a follower.
-_PUBLISHING_SHARE = 0.2
+#: A follower works for this share of the time: while very much arrives, those who send it go before.  But it rests no
+#: longer than this.
+_FOLLOWING_SHARE = 0.2
+_LONGEST_REST_S = 10.0
+#: While very much arrives, the samples of a run would leave the index seconds after they came: so many bytes of run
+#: files a second have theirs indexed, and so many at once.
+_SAMPLED_BYTES_PER_S = 2 << 20
+_SAMPLED_BYTES_AT_ONCE = 4 << 20
 
 
 class Index:
@@ -48,7 +55,8 @@ class Index:
         #: why the answers may lack something, for people; empty if all is well
         self.problem = ""
         #: the way in for run files from elsewhere
-        self.intake = Intake(self.ledger, self._held_by)
+        self.intake = Intake(self.ledger, self._held_by, self._hand_over)
+        self._handover = Handover()
         self._ownership = Ownership(self.database)
         # Whoever writes takes turns; whoever asks waits only for the moment in which a store is exchanged.
         # The turn is taken before the lock, never while it is held.
@@ -59,8 +67,8 @@ class Index:
         self._looked = 0.0
         self._stop = threading.Event()
         self._follower: threading.Thread | None = None
+        self._indexed = 0.0
         self._publishing_s = 0.0
-        self._published = 0.0
 
     @classmethod
     def open(
@@ -146,9 +154,18 @@ class Index:
         with self._turn:
             if not self.owned or self._store is None or not self._revive():
                 return 0
-            count = 0
+            count, rest_s = 0, time.monotonic() - self._indexed
+            sampled_bytes = max(_SAMPLED_BYTES_AT_ONCE, int(rest_s * _SAMPLED_BYTES_PER_S))
             try:
-                count = follow(self._store, self.ledger, retry=retry)
+                count = follow(
+                    self._store,
+                    self.ledger,
+                    retry=retry,
+                    ready=self._handover.take,
+                    sampled_bytes=sampled_bytes,
+                )
+                if count:
+                    self._indexed = time.monotonic()
                 self.problem = ""
                 self.publish()
             except NotStored as error:
@@ -191,8 +208,7 @@ class Index:
             started = time.monotonic()
             with self._store.at_rest() as file:
                 snapshots.publish(file, self.copies, state or "0")
-            self._published = time.monotonic()
-            self._publishing_s = self._published - started
+            self._publishing_s = time.monotonic() - started
 
     def follow(self, poll_s: float = _POLL_S) -> None:
         """Keep following in the background: as the owner the ledger, else until the index is free."""
@@ -201,10 +217,9 @@ class Index:
             self._follower.start()
 
     def _follow(self, poll_s: float) -> None:
-        while not self._stop.wait(poll_s):
-            rest = self._publishing_s / _PUBLISHING_SHARE
-            if time.monotonic() - self._published < rest:
-                continue
+        rest_s = poll_s
+        while not self._stop.wait(rest_s):
+            began = time.monotonic()
             try:
                 if self.owned:
                     self.sync()
@@ -212,6 +227,8 @@ class Index:
                     self.own()
             except (FlopwatchError, duckdb.Error, OSError) as error:
                 self.problem = str(error)
+            took_s = time.monotonic() - began
+            rest_s = max(poll_s, min(took_s / _FOLLOWING_SHARE - took_s, _LONGEST_REST_S))
 
     # -- questions ---------------------------------------------------------------------------------------------
 
@@ -298,6 +315,10 @@ class Index:
     ) -> tuple[Receipt, bool]:
         """Check and record a run file, as :meth:`data.intake.Intake.accept` does it for this ledger."""
         return self.intake.accept(content, limit_bytes, machine)
+
+    def _hand_over(self, sha256: str, arrival: bytes) -> None:
+        if self.owned:
+            self._handover.give(sha256, arrival)
 
     def _held_by(self, run_id: str) -> list[str]:
         return [row["sha256"] for row in self.query("SELECT sha256 FROM run WHERE run_id = ?", [run_id])]

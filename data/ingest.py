@@ -14,11 +14,11 @@ from data import derived
 from data.entries import Record, decode
 from data.errors import FlopwatchError
 from data.ledger import RUN, Entry, Ledger
-from data.rows import Loaded, insert_runs, insert_statements, measurement_rows
+from data.rows import Loaded, insert_runs, insert_statements, longest_line, measurement_rows
 from data.rundocument import RunDocument, read_times
-from data.summary import summarise
+from data.summary import Summary, summarise
 
-__all__ = ["APPLIED", "CONFLICT", "REFUSED", "SUPERSEDED", "Arrival", "apply", "take"]
+__all__ = ["APPLIED", "CONFLICT", "REFUSED", "SUPERSEDED", "Arrival", "apply", "arrival_of", "take"]
 
 APPLIED, SUPERSEDED, CONFLICT, REFUSED = "applied", "superseded", "conflict", "refused"
 
@@ -29,14 +29,15 @@ Cursor = duckdb.DuckDBPyConnection
 class Arrival:
     """An entry that was read: a run with rows for its measurements, a statement, or what is wrong with it.
 
-    ``document`` is without its measured lines, which the rows stand for; ``sampled`` counts those with samples,
-    or is None if the samples shall stay in the ledger.
+    ``document`` is without its content and its measured lines, which the rows stand for; ``sampled`` counts those with
+    samples, or is None if the samples shall stay in the ledger, and ``longest`` bounds the length of a line in bytes.
     """
 
     entry: Entry
     document: RunDocument | None = None
     rows: Sequence[tuple[Any, ...]] = ()
     sampled: int | None = 0
+    longest: int = 0
     statement: Record | None = None
     state: str = APPLIED
     message: str | None = None
@@ -65,13 +66,20 @@ def take(entry: Entry, ledger: Ledger, *, samples: bool = True) -> Arrival:
         if entry.kind != RUN:
             return Arrival(entry, statement=decode(content))
         document = read_times(content)
-        sampled = len([line for line in document.lines if line.samples]) if samples else None
-        rows = measurement_rows(document.run, summarise(document))
-        return Arrival(entry, replace(document, lines=[]), rows, sampled)
+        arrival = arrival_of(entry, document, summarise(document))
+        return arrival if samples else replace(arrival, sampled=None)
     except FlopwatchError as error:
         return Arrival(entry, state=REFUSED, message=str(error))
     except (ArithmeticError, TypeError, ValueError) as error:
         return Arrival(entry, state=REFUSED, message=f"cannot be summarised: {error}")
+
+
+def arrival_of(entry: Entry, document: RunDocument, summaries: Sequence[Summary]) -> Arrival:
+    """Return a run that was read, with the summaries of its measurements, as the index takes it."""
+    rows = measurement_rows(document.run, summaries)
+    sampled = len([line for line in document.lines if line.samples])
+    bare = replace(document, lines=[], content=b"")
+    return Arrival(entry, bare, rows, sampled, longest_line(document.content))
 
 
 def apply(cursor: Cursor, arrivals: Sequence[Arrival], ledger: Ledger) -> None:
@@ -82,7 +90,7 @@ def apply(cursor: Cursor, arrivals: Sequence[Arrival], ledger: Ledger) -> None:
     insert_statements(
         cursor, [(arrival.entry, arrival.statement) for arrival in statements if arrival.statement]
     )
-    loaded = [Loaded(a.entry, a.document, a.rows, a.sampled) for a in runs if a.document]
+    loaded = [Loaded(a.entry, a.document, a.rows, a.sampled, a.longest) for a in runs if a.document]
     first = insert_runs(cursor, loaded, ledger)
     _remember(cursor, arrivals)
     derived.name_machines(cursor)
@@ -112,20 +120,28 @@ def _resolve(cursor: Cursor, arrivals: Sequence[Arrival], ledger: Ledger) -> tup
         else:
             best[run_id] = take(Entry(sha256, RUN, best[run_id].entry.received, size_bytes), ledger)
     for arrival in arrivals:
-        _judge(arrival, best[arrival.subject or ""])
+        _judge(arrival, best[arrival.subject or ""], ledger)
     _judge_held(cursor, best, replaced, ledger)
     return [arrival for arrival in best.values() if any(arrival is new for new in arrivals)], replaced
 
 
-def _judge(arrival: Arrival, winner: Arrival) -> None:
+def _judge(arrival: Arrival, winner: Arrival, ledger: Ledger) -> None:
     """Say what becomes of a file beside the one that counts."""
     if arrival.entry.sha256 == winner.entry.sha256:
         return
-    if arrival.document and winner.document and winner.document.content.startswith(arrival.document.content):
+    if _continues(winner, arrival, ledger):
         arrival.state, arrival.message = SUPERSEDED, f"continued in {winner.entry.sha256}"
     else:
         arrival.state = CONFLICT
         arrival.message = f"another file of run {winner.subject} counts: {winner.entry.sha256}"
+
+
+def _continues(winner: Arrival, arrival: Arrival, ledger: Ledger) -> bool:
+    """Whether the file that counts begins with all of the other; what cannot be read begins with nothing."""
+    try:
+        return ledger.read(winner.entry.sha256).startswith(ledger.read(arrival.entry.sha256))
+    except FlopwatchError:
+        return False
 
 
 def _judge_held(cursor: Cursor, best: dict[str, Arrival], replaced: Iterable[int], ledger: Ledger) -> None:
@@ -135,7 +151,7 @@ def _judge_held(cursor: Cursor, best: dict[str, Arrival], replaced: Iterable[int
     for sha256, run_id in rows:
         known = best[run_id]
         arrival = take(Entry(sha256, RUN, known.entry.received, 0), ledger)
-        _judge(arrival, known)
+        _judge(arrival, known, ledger)
         cursor.execute(
             "UPDATE entry SET state = ?, message = ? WHERE sha256 = ?",
             [arrival.state, arrival.message, sha256],

@@ -1,19 +1,15 @@
 """Taking in a run file from elsewhere: checked as a whole, stored once, always answered with the same receipt."""
 
-import json
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
-from data.errors import Conflict, Forbidden, RunFileError
+from data.checking import Checked, check
+from data.errors import Conflict, Forbidden
 from data.ledger import RUN, Entry, Ledger
 from data.receipts import Receipt, receipt_of
-from data.rundocument import LIMIT_BYTES, RunDocument, read
-from data.summary import Summary, summarise
-from data.words import Status
+from data.rundocument import LIMIT_BYTES, unpack, whole_lines
 
 __all__ = ["CLOCK_TOLERANCE", "Intake"]
 
@@ -22,7 +18,6 @@ CLOCK_TOLERANCE = timedelta(minutes=5)
 #: So many runs are remembered until the index knows them, which takes seconds.
 _REMEMBERED = 20_000
 _TURNS = 64
-_NAMES = re.compile(rb'"([^"\\]*)"\s*:')
 
 
 class Intake:
@@ -32,40 +27,52 @@ class Intake:
     what came in lately is remembered here.
     """
 
-    def __init__(self, ledger: Ledger, held_by: Callable[[str], Sequence[str]]) -> None:
-        """Take in for ``ledger``."""
-        self._ledger, self._held_by = ledger, held_by
+    def __init__(
+        self,
+        ledger: Ledger,
+        held_by: Callable[[str], Sequence[str]],
+        hand_over: Callable[[str, bytes], None] = lambda sha256, arrival: None,
+    ) -> None:
+        """Take in for ``ledger``; ``hand_over`` is given what is for the index, before the ledger shows the entry."""
+        self._ledger, self._held_by, self._hand_over = ledger, held_by, hand_over
         self._turns = [threading.Lock() for _ in range(_TURNS)]
         self._guard = threading.Lock()
         self._recent: OrderedDict[str, list[str]] = OrderedDict()
 
     def accept(
-        self, content: bytes, limit_bytes: int = LIMIT_BYTES, machine: str | None = None
+        self,
+        content: bytes,
+        limit_bytes: int = LIMIT_BYTES,
+        machine: str | None = None,
+        check: Callable[[bytes, int], Checked] = check,
     ) -> tuple[Receipt, bool]:
         """Check and record a run file (optionally gzipped); return the receipt and whether it is new.
 
         When this returns, the ledger has it on disk, and the index follows.  ``machine`` is the only one whose runs
-        are taken, where it is given.  Raises RunFileError for a file that is not right, Forbidden for a run of
-        another machine, Conflict if another file is held under its run id, StorageError where it cannot be stored.
+        are taken, where it is given; ``check`` may do its work elsewhere.  Raises RunFileError for a file that is not
+        right, Forbidden for a run of another machine, Conflict if another file is held under its run id, StorageError
+        where it cannot be stored.
         """
-        document = read(content, limit_bytes)
-        if machine and document.run.machine.id != machine:
+        found = check(content, limit_bytes)
+        if machine and found.machine != machine:
             raise Forbidden(
-                f"this token is for machine {machine}, and the run is of machine {document.run.machine.id}; "
+                f"this token is for machine {machine}, and the run is of machine {found.machine}; "
                 "use the token of that machine",
                 "machine.id",
             )
-        _refuse_repeated_names(document.content)
-        rows = _summarised(document)
-        sha256 = document.sha256
-        with self._turns[hash(document.run.id) % _TURNS]:
-            entry = self._ledger.find(sha256)
+        with self._turns[hash(found.run) % _TURNS]:
+            entry = self._ledger.find(found.sha256)
             new = entry is None
             if entry is None:
-                self._refuse_other(document)
-                entry = self._ledger.append(RUN, document.content)
-            self._remember(document.run.id, sha256)
-        return receipt_of(document, entry, _remarks(document, rows, entry)), new
+                entry = self._append(found, whole_lines(unpack(content, limit_bytes)))
+            self._remember(found.run, found.sha256)
+        remarks = (*_about_time(found.started, entry), *found.remarks)
+        return receipt_of(found.run, found.measurements, entry, remarks), new
+
+    def _append(self, found: Checked, content: bytes) -> Entry:
+        self._refuse_other(found.run, content)
+        self._hand_over(found.sha256, found.arrival)
+        return self._ledger.append(RUN, content)
 
     def recent(self, run_id: str) -> str | None:
         """Return the entry that came in last for a run, also before the index knows it; None if none did lately."""
@@ -81,75 +88,25 @@ class Intake:
             if len(self._recent) > _REMEMBERED:
                 self._recent.popitem(last=False)
 
-    def _refuse_other(self, document: RunDocument) -> None:
+    def _refuse_other(self, run: str, content: bytes) -> None:
         """Raise Conflict if the run is held in a file that is neither a part nor a continuation of this one."""
         with self._guard:
-            recent = list(self._recent.get(document.run.id, ()))
-        for sha256 in {*recent, *self._held_by(document.run.id)}:
+            recent = list(self._recent.get(run, ()))
+        for sha256 in {*recent, *self._held_by(run)}:
             other = self._ledger.read(sha256)
-            if not (other.startswith(document.content) or document.content.startswith(other)):
+            if not (other.startswith(content) or content.startswith(other)):
                 raise Conflict(
-                    f"run {document.run.id} is held with other content ({sha256}); "
+                    f"run {run} is held with other content ({sha256}); "
                     "withdraw it and measure again under a new id"
                 )
 
 
-def _refuse_repeated_names(content: bytes) -> None:
-    """Raise RunFileError for an object that gives one name two values: readers differ in which of them counts."""
-    for number, line in enumerate(content.splitlines(), 1):
-        names = _NAMES.findall(line)
-        if len(names) == len(set(names)) and b"\\" not in line:
-            continue  # no name twice in the whole line, so none in any of its objects
-        try:
-            json.loads(line, object_pairs_hook=_unique)
-        except RecursionError:
-            raise RunFileError("is nested too deeply", number) from None
-        except ValueError as error:
-            raise RunFileError(str(error), number) from None
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        names = [name for name, _ in pairs]
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"the name {repeated[:100]!r} is there twice in one object")
-    return found
-
-
-def _summarised(document: RunDocument) -> list[Summary]:
-    """Summarise a run as the index will: what cannot be summarised must not come in."""
-    try:
-        return summarise(document)
-    except (ArithmeticError, TypeError, ValueError) as error:
-        raise RunFileError(f"the numbers in it cannot be summarised: {error}") from error
-
-
-def _remarks(document: RunDocument, rows: Sequence[Summary], entry: Entry) -> list[str]:
-    """Say what the sender should know; the same for the same entry, whenever it is sent."""
-    remarks = []
-    ahead = datetime.fromisoformat(document.run.started).astimezone(UTC) - entry.received
-    if ahead > CLOCK_TOLERANCE:
-        remarks.append(
-            f"started {_span(ahead)} after it arrived: the machine's clock is ahead, its results are marked"
-        )
-    if document.interrupted:
-        remarks.append("the run was interrupted: send the file again when it is complete")
-    impossible = [row for row in rows if row.status == Status.IMPOSSIBLE]
-    if impossible:
-        first = impossible[0]
-        remarks.append(
-            f"{len(impossible)} of {len(rows)} are impossible and are kept out, such as {first.case} "
-            f"{first.variant} on {first.backend}: {first.reason}"
-        )
-    unbounded = sum(1 for row in rows if row.status == Status.OK and row.bound and row.ceiling_rate is None)
-    if unbounded:
-        remarks.append(
-            f"{unbounded} stand beside no ceiling: nothing in the run says whether they are possible"
-        )
-    if document.unknown:
-        remarks.append(f"{document.unknown} lines of a kind that this server does not know are kept unread")
-    return remarks
+def _about_time(started: str, entry: Entry) -> list[str]:
+    """Say that a run starts in the future; the same for the same entry, whenever it is sent."""
+    ahead = datetime.fromisoformat(started).astimezone(UTC) - entry.received
+    if ahead <= CLOCK_TOLERANCE:
+        return []
+    return [f"started {_span(ahead)} after it arrived: the machine's clock is ahead, its results are marked"]
 
 
 def _span(time: timedelta) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from data import places
 from data.ledger import RUN, Entry, Ledger, open_ledger
-from data.rundocument import RunDocument, read
+from data.rundocument import read
 
 __all__ = ["Receipt", "receipt_of", "record_in_ledger"]
 
@@ -46,10 +46,10 @@ class Receipt:
         return replace(self, note=note, indexed=indexed)
 
 
-def receipt_of(document: RunDocument, entry: Entry, notes: Sequence[str] = ()) -> Receipt:
+def receipt_of(run: str, measurements: int, entry: Entry, notes: Sequence[str] = ()) -> Receipt:
     """Return the receipt for a run file that is in the ledger as ``entry``."""
     received = entry.received.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
-    return Receipt(document.run.id, entry.sha256, len(document.measurements), received, notes=tuple(notes))
+    return Receipt(run, entry.sha256, measurements, received, notes=tuple(notes))
 
 
 def record_in_ledger(run_file: Path, ledger: Ledger | None = None) -> Receipt:
@@ -60,7 +60,8 @@ def record_in_ledger(run_file: Path, ledger: Ledger | None = None) -> Receipt:
     document = read(run_file)
     target = ledger or open_ledger(places.ledger())
     try:
-        return receipt_of(document, target.append(RUN, document.content))
+        entry = target.append(RUN, document.content)
+        return receipt_of(document.run.id, len(document.measurements), entry)
     finally:
         if ledger is None:
             target.close()

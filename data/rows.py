@@ -21,7 +21,14 @@ from data.records import Run
 from data.rundocument import KINDS, RunDocument
 from data.summary import Key, Summary
 
-__all__ = ["insert_runs", "insert_statements", "measurement_id", "measurement_rows", "series_id"]
+__all__ = [
+    "insert_runs",
+    "insert_statements",
+    "longest_line",
+    "measurement_id",
+    "measurement_rows",
+    "series_id",
+]
 
 Cursor = duckdb.DuckDBPyConnection
 
@@ -52,13 +59,14 @@ _SAMPLE_COLUMNS = {
 class Loaded(NamedTuple):
     """A run to insert: its entry, the file without measured lines, their rows (see :func:`measurement_rows`).
 
-    ``sampled`` is how many lines have samples, or None if those stay in the ledger.
+    ``sampled`` is how many lines have samples, or None if those stay in the ledger; ``longest`` bounds a line's length.
     """
 
     entry: Entry
     document: RunDocument
     rows: Sequence[tuple[Any, ...]]
     sampled: int | None
+    longest: int
 
 
 Numbered = tuple[int, Loaded]
@@ -240,7 +248,7 @@ def _insert_samples(cursor: Cursor, numbered: Sequence[Numbered], ledger: Ledger
             "AND t.variant = j.variant AND t.condition = j.condition AND t.backend = j.backend "
             "AND t.device = j.device AND t.threads = j.threads JOIN series AS s ON s.series_id = t.series_id "
             "WHERE j.kind IN ('measurement', 'ceiling') AND j.samples IS NOT NULL",
-            [[name for name, _ in files], max(_longest_line(one.document.content) for _, one in sampled)],
+            [[name for name, _ in files], max(one.longest for _, one in sampled)],
         ).fetchall()[0][0]
     if inserted != expected:
         raise BadInput(
@@ -248,7 +256,7 @@ def _insert_samples(cursor: Cursor, numbered: Sequence[Numbered], ledger: Ledger
         )
 
 
-def _longest_line(content: bytes) -> int:
+def longest_line(content: bytes) -> int:
     """Return a bound on the length of a line that is worth telling the JSON reader."""
     if len(content) <= _USUAL_LINE:
         return _USUAL_LINE
@@ -262,7 +270,7 @@ def _file(stack: contextlib.ExitStack, loaded: Loaded, ledger: Ledger) -> Path:
         return path
     places.scratch().mkdir(parents=True, exist_ok=True)
     copy = Path(stack.enter_context(TemporaryDirectory(dir=places.scratch()))) / "known.jsonl"
-    content = loaded.document.content
+    content = ledger.read(loaded.entry.sha256)
     if loaded.document.unknown:
         lines = content.split(b"\n")[:-1]
         content = b"".join(line + b"\n" for line in lines if msgspec.json.decode(line)["kind"] in KINDS)

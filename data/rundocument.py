@@ -4,10 +4,8 @@ A run file is JSON lines, optionally gzipped: ``run``, then processes, ceilings,
 notes, then ``end``.  Without the end it is interrupted.  docs/run-file.md describes it for people.
 """
 
-import gzip
 import hashlib
-import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -16,7 +14,8 @@ from typing import Annotated, Any, TypeVar, get_args
 import msgspec
 from msgspec import Meta, Struct
 
-from data.errors import RunFileError, StorageError, TooLarge
+from data.errors import RunFileError, StorageError
+from data.packing import LIMIT_BYTES, pack, unpack
 from data.records import (
     FORMAT,
     Ceiling,
@@ -41,18 +40,17 @@ __all__ = [
     "read_bytes",
     "read_times",
     "unpack",
+    "whole_lines",
 ]
-
-#: The most that a run file may hold when it is unpacked.
-LIMIT_BYTES = 1 << 30
 
 KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(Line))
 
 Key = tuple[str, str, str, str, str, int]
 Measured = TypeVar("Measured", Measurement, Ceiling)
 
-_GZIP = b"\x1f\x8b"
 _line: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+_encoder = msgspec.json.Encoder()
+_encode = _encoder.encode
 _decode_run: Callable[[bytes], Run] = msgspec.json.Decoder(Run).decode
 
 
@@ -71,7 +69,8 @@ class RunDocument:
     """A run file that was read and is right.
 
     ``content`` is the file's uncompressed bytes without a torn last line.  ``unknown`` counts lines of kinds
-    that this version does not know: they are kept in ``content``.
+    that this version does not know: they are kept in ``content``.  ``plain`` tells that every line is just what this
+    version writes of it; :func:`read` looks, :func:`read_times` does not.
     """
 
     run: Run
@@ -82,6 +81,8 @@ class RunDocument:
     notes: list[Note] = field(default_factory=list)
     end: End | None = None
     unknown: int = 0
+    plain: bool = False
+    digest: str = ""
 
     @property
     def interrupted(self) -> bool:
@@ -91,7 +92,7 @@ class RunDocument:
     @property
     def sha256(self) -> str:
         """Digest of ``content``: the file's name in the ledger."""
-        return hashlib.sha256(self.content).hexdigest()
+        return self.digest or hashlib.sha256(self.content).hexdigest()
 
     @property
     def measurements(self) -> dict[Key, list[Measurement]]:
@@ -148,8 +149,8 @@ def read(source: Path | bytes, limit_bytes: int = LIMIT_BYTES) -> RunDocument:
     and StorageError where the file cannot be read.
     """
     if isinstance(source, bytes):
-        return _Reader().read(unpack(source, limit_bytes))
-    return _Reader(source.name).read(unpack(read_bytes(source), limit_bytes, source.name))
+        return _Reader(look=True).read(unpack(source, limit_bytes))
+    return _Reader(source.name, look=True).read(unpack(read_bytes(source), limit_bytes, source.name))
 
 
 def read_bytes(path: Path) -> bytes:
@@ -160,41 +161,16 @@ def read_bytes(path: Path) -> bytes:
         raise StorageError.from_os(path, error) from error
 
 
-def unpack(content: bytes, limit_bytes: int = LIMIT_BYTES, source: str = "") -> bytes:
-    """Return ``content`` uncompressed; raises RunFileError for damaged gzip and above ``limit_bytes``."""
-    if content[:2] == _GZIP:
-        content = _gunzip(content, limit_bytes, source)
-    if len(content) > limit_bytes:
-        raise TooLarge(f"holds more than the {limit_bytes / 2**20:,.0f} MiB allowed", source=source)
-    return content
-
-
-def _gunzip(content: bytes, limit_bytes: int, source: str) -> bytes:
-    """Unpack every member of a gzip file, never holding more than the limit."""
-    parts: list[bytes] = []
-    total = 0
-    while content:
-        stream = zlib.decompressobj(wbits=31)
-        try:
-            part = stream.decompress(content, limit_bytes + 1 - total)
-        except zlib.error as error:
-            raise RunFileError(f"damaged gzip: {error}; transfer the file again", source=source) from error
-        parts.append(part)
-        total += len(part)
-        if total > limit_bytes:
-            break
-        if not stream.eof:
-            raise RunFileError("the gzip data ends early; transfer the file again", source=source)
-        content = stream.unused_data.lstrip(b"\0")
-    return b"".join(parts)
-
-
 class _Reader:
     """Turns bytes into a document, or refuses them with line and field."""
 
-    def __init__(self, source: str = "", decoder: msgspec.json.Decoder[Line] = _line) -> None:
+    def __init__(
+        self, source: str = "", decoder: msgspec.json.Decoder[Line] = _line, *, look: bool = False
+    ) -> None:
         self._source = source
         self._decoder = decoder
+        self._look = look
+        self._plain = False
         self._number = 0
         self._cells: dict[Key, tuple[bool, str, str, set[int | None]]] = {}
 
@@ -213,6 +189,7 @@ class _Reader:
                 self._number += 1
                 raise self._error("nothing may follow the end")
             self._take(document, record, processes)
+        document.plain = self._plain and _encode(document.run) == whole[:first]
         return document
 
     def _records(self, whole: bytes, begin: int) -> Iterator[Line | None]:
@@ -222,6 +199,7 @@ class _Reader:
         except (msgspec.MsgspecError, RecursionError):
             records = []
         if len(records) == whole.count(b"\n", begin):  # else a line holds no value, or a value several lines
+            self._plain = self._look and _is_plain(whole, begin, records)
             for record in records:
                 self._number += 1
                 yield record
@@ -316,7 +294,7 @@ class _Reader:
                 self._require_moment(record.at, "at")
                 document.notes.append(record)
             case End():
-                self._require_whole(document.content, record)
+                self._require_whole(document, record)
                 document.end = record
             case Run():
                 raise self._error("a second line of kind run; each file holds one run", "kind")
@@ -359,17 +337,32 @@ class _Reader:
             if held not in fitting:
                 raise self._error(f"holds {held} values for {fitting[1]} times", f"{field}.{name}")
 
-    def _require_whole(self, content: bytes, end: End) -> None:
+    def _require_whole(self, document: RunDocument, end: End) -> None:
+        content = document.content
         self._require_moment(end.ended, "ended")
         if end.lines != self._number - 1:
             raise self._error(
                 f"promises {end.lines} lines before it and there are {self._number - 1}", "lines"
             )
-        before = memoryview(content)[: content.rindex(b"\n", 0, -1) + 1]
-        if end.sha256 != hashlib.sha256(before).hexdigest():
+        last = content.rindex(b"\n", 0, -1) + 1
+        digest = hashlib.sha256(memoryview(content)[:last])
+        if end.sha256 != digest.hexdigest():
             raise self._error(
                 "the lines before it are not those that were written (SHA-256 differs)", "sha256"
             )
+        digest.update(content[last:])
+        document.digest = digest.hexdigest()
+
+
+def _is_plain(whole: bytes, begin: int, records: Sequence[Line]) -> bool:
+    """Whether the lines from ``begin`` on are byte for byte what this version writes of the records in them."""
+    lines = _encoder.encode_lines(records)
+    return len(lines) == len(whole) - begin and whole.endswith(lines)
+
+
+def whole_lines(content: bytes) -> bytes:
+    """Return what is kept of an uncompressed run file: everything but a torn last line."""
+    return _split(content)[0]
 
 
 def _split(content: bytes) -> tuple[bytes, bytes]:
@@ -382,11 +375,6 @@ def _split(content: bytes) -> tuple[bytes, bytes]:
             return whole, torn
         return content + b"\n", b""
     return whole, torn
-
-
-def pack(content: bytes) -> bytes:
-    """Return ``content`` gzipped, the same bytes for the same content."""
-    return gzip.compress(content, 6, mtime=0)
 
 
 def json_schema() -> dict[str, Any]:

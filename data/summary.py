@@ -1,6 +1,7 @@
 """From the lines of a run to one row a measurement: time, interval, rate, share of the ceiling, status."""
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
@@ -288,13 +289,15 @@ def _hide_contradictions(rows: Sequence[Summary], batches: dict[Key, int], empty
     timed = [
         row for row in rows if row.status == Status.OK and row.time_ns is not None and not row.is_ceiling
     ]
-    alone = {row.key[:-1]: row.low_ns or row.time_ns or 0.0 for row in timed if row.threads == 1}
+    alone: dict[Sequence[str], dict[str, float]] = defaultdict(dict)
+    for row in timed:
+        if row.threads == 1:
+            alone[row.key[1:-1]][row.case] = row.low_ns or row.time_ns or 0.0
     for row in timed:
         high_ns = row.high_ns or row.time_ns or 0.0
         reason = below_empty_call(high_ns, empty_ns, batches.get(row.key, 1))
         if not reason and row.device == "cpu":
-            singles = {case: low_ns for (case, *rest), low_ns in alone.items() if rest == list(row.key[1:-1])}
-            reason = batch_contradicts(row.case, row.threads, high_ns, singles)
+            reason = batch_contradicts(row.case, row.threads, high_ns, alone[row.key[1:-1]])
         if reason:
             row.hide_speed(Status.IMPOSSIBLE, reason)
 

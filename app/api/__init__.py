@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from app.api import health, heartbeats, machines, openapi, runs
+from app.api import health, heartbeats, machines, openapi, report, runs
 from app.api.access import allowed
 from app.api.answers import METHODS, endpoint, error
 from data.tokens import READ, UPLOAD
@@ -18,6 +18,7 @@ def routes() -> list[Route]:
         endpoint("/api/v1/runs", post=allowed(UPLOAD, runs.post)),
         endpoint("/api/v1/runs/{id}", get=allowed(READ, runs.get)),
         endpoint("/api/v1/machines", get=allowed(READ, machines.get)),
+        endpoint("/api/v1/report.md", get=allowed(READ, report.get)),
         endpoint("/api/v1/heartbeats", post=allowed(UPLOAD, heartbeats.post)),
         endpoint("/api/v1/health", get=health.get),
         endpoint("/api/v1/openapi.json", get=openapi.get),

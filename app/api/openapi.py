@@ -181,6 +181,17 @@ def _paths() -> dict[str, Any]:
                 "responses": {"200": _json("All machines.", "Machines"), **_errors(*reading)},
             }
         },
+        "/api/v1/report.md": {
+            "get": {
+                "operationId": "getReport",
+                "summary": "The report of all that is stored, as Markdown without charts.",
+                "security": [{"token": []}],
+                "responses": {
+                    "200": {"description": "The report.", "content": {"text/markdown": {"schema": _TEXT}}},
+                    **_errors("404", *reading),
+                },
+            }
+        },
         "/api/v1/heartbeats": {
             "post": {
                 "operationId": "giveSignOfLife",

@@ -12,13 +12,14 @@ from app import reading
 from app.api import access, bodies
 from app.api.answers import SAFE, Refusal, refusal_of
 from data import queries
+from data.checkers import Checkers
 from data.errors import FlopwatchError, NotFound
 from data.ledger import digest
 from data.receipts import Receipt
 from data.runfile import now
 from data.tokens import Refused, Token
 
-__all__ = ["get", "post"]
+__all__ = ["checkers", "get", "post"]
 
 #: Checking is arithmetic, storing is waiting for the disk: a few at a time use both, and memory stays bounded.
 _CHECKING = 4
@@ -27,6 +28,7 @@ _WAIT_S = 5.0
 _RUN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 _pool = ThreadPoolExecutor(_CHECKING, thread_name_prefix="upload")
+checkers = Checkers()
 _log = logging.getLogger("flopwatch.api")
 
 
@@ -49,7 +51,8 @@ async def post(request: Request, token: Token) -> Response:
 
 
 def _accept(body: bytearray, token: Token) -> tuple[Receipt, bool]:
-    return reading.store(_WAIT_S).accept(bytes(body), bodies.unpacked_limit(), token.machine)
+    intake = reading.store(_WAIT_S).intake
+    return intake.accept(bytes(body), bodies.unpacked_limit(), token.machine, checkers.check)
 
 
 def _told(refusal: Refusal, token: Token) -> Refusal:

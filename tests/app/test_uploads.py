@@ -208,6 +208,24 @@ def test_machines_tell_when_they_were_heard_of_and_what_failed(site: Site) -> No
     assert fleet.refused() == []
 
 
+def test_the_report_is_for_who_may_read(site: Site) -> None:
+    """No token is 401, a token for upload 403; 404 while nothing is stored, then the report with the machine's name."""
+    path = "/api/v1/report.md"
+    assert site.client.get(path).status_code == 401
+    assert site.get(path, site.token(scopes=("upload",))).status_code == 403
+    reader = site.token(scopes=("read",))
+    empty = site.get(path, reader)
+    assert (empty.status_code, empty.json()["error"]["code"]) == (404, "not-found")
+    assert site.send(site.run()).status_code == 201
+    reading.store().sync()
+    answer = site.get(path, reader)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/markdown; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.text.startswith("# ")
+    assert MACHINE.name in answer.text
+
+
 def test_a_clock_that_is_ahead_is_marked(site: Site) -> None:
     site.send(site.run(started="2096-11-22T10:00:00.000000Z"))
     reading.store().sync()

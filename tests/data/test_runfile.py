@@ -2,6 +2,7 @@
 
 import contextlib
 import gzip
+import hashlib
 import json
 import subprocess
 import sys
@@ -77,6 +78,22 @@ def test_a_file_without_its_end_is_interrupted_and_readable(content: bytes) -> N
         assert content.startswith(document.content)
         assert document.content.endswith(b"\n")
         assert len(document.content) > cut - max(map(len, whole))
+
+
+def test_a_file_is_plain_where_we_would_write_just_that(content: bytes) -> None:
+    """One space more, a field or a kind of tomorrow: no longer plain.  The digest is told anyway."""
+    assert read(content).plain
+    assert read(pack(content)).sha256 == hashlib.sha256(content).hexdigest()
+    lines_of_it = content.splitlines(keepends=True)[:-1]
+    assert read(b"".join(lines_of_it)).plain
+    for number in range(len(lines_of_it)):
+        for new in (b'{ "kind"', b'{"tomorrow":1,"kind"'):
+            changed = [*lines_of_it]
+            changed[number] = changed[number].replace(b'{"kind"', new, 1)
+            document = read(b"".join(changed))
+            assert not document.plain
+            assert document.sha256 == hashlib.sha256(document.content).hexdigest()
+    assert not read(b"".join(lines_of_it) + b'{"kind":"tomorrow"}\n').plain
 
 
 def test_an_end_without_its_newline_is_an_end(content: bytes) -> None:
