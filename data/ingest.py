@@ -29,8 +29,8 @@ Cursor = duckdb.DuckDBPyConnection
 class Arrival:
     """An entry that was read: a run with rows for its measurements, a statement, or what is wrong with it.
 
-    ``document`` is without its measured lines, which the rows stand for; ``sampled`` counts those with samples,
-    or is None if the samples shall stay in the ledger.
+    ``document`` is without its content and its measured lines, which the rows stand for; ``sampled`` counts those
+    with samples, or is None if the samples shall stay in the ledger.
     """
 
     entry: Entry
@@ -67,7 +67,7 @@ def take(entry: Entry, ledger: Ledger, *, samples: bool = True) -> Arrival:
         document = read_times(content)
         sampled = len([line for line in document.lines if line.samples]) if samples else None
         rows = measurement_rows(document.run, summarise(document))
-        return Arrival(entry, replace(document, lines=[]), rows, sampled)
+        return Arrival(entry, replace(document, content=b"", lines=[]), rows, sampled)
     except FlopwatchError as error:
         return Arrival(entry, state=REFUSED, message=str(error))
     except (ArithmeticError, TypeError, ValueError) as error:
@@ -112,20 +112,26 @@ def _resolve(cursor: Cursor, arrivals: Sequence[Arrival], ledger: Ledger) -> tup
         else:
             best[run_id] = take(Entry(sha256, RUN, best[run_id].entry.received, size_bytes), ledger)
     for arrival in arrivals:
-        _judge(arrival, best[arrival.subject or ""])
+        _judge(arrival, best[arrival.subject or ""], ledger)
     _judge_held(cursor, best, replaced, ledger)
     return [arrival for arrival in best.values() if any(arrival is new for new in arrivals)], replaced
 
 
-def _judge(arrival: Arrival, winner: Arrival) -> None:
+def _judge(arrival: Arrival, winner: Arrival, ledger: Ledger) -> None:
     """Say what becomes of a file beside the one that counts."""
     if arrival.entry.sha256 == winner.entry.sha256:
         return
-    if arrival.document and winner.document and winner.document.content.startswith(arrival.document.content):
+    if arrival.document and winner.document and _continues(winner.entry, arrival.entry, ledger):
         arrival.state, arrival.message = SUPERSEDED, f"continued in {winner.entry.sha256}"
     else:
         arrival.state = CONFLICT
         arrival.message = f"another file of run {winner.subject} counts: {winner.entry.sha256}"
+
+
+def _continues(longer: Entry, shorter: Entry, ledger: Ledger) -> bool:
+    """Whether one file begins with all whole lines of another."""
+    content = ledger.read(shorter.sha256)
+    return ledger.read(longer.sha256).startswith(content[: content.rfind(b"\n") + 1])
 
 
 def _judge_held(cursor: Cursor, best: dict[str, Arrival], replaced: Iterable[int], ledger: Ledger) -> None:
@@ -135,7 +141,7 @@ def _judge_held(cursor: Cursor, best: dict[str, Arrival], replaced: Iterable[int
     for sha256, run_id in rows:
         known = best[run_id]
         arrival = take(Entry(sha256, RUN, known.entry.received, 0), ledger)
-        _judge(arrival, known)
+        _judge(arrival, known, ledger)
         cursor.execute(
             "UPDATE entry SET state = ?, message = ? WHERE sha256 = ?",
             [arrival.state, arrival.message, sha256],

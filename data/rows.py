@@ -50,7 +50,7 @@ _SAMPLE_COLUMNS = {
 
 
 class Loaded(NamedTuple):
-    """A run to insert: its entry, the file without measured lines, their rows (see :func:`measurement_rows`).
+    """A run to insert: its entry, what its file says besides measured lines, and the rows of these.
 
     ``sampled`` is how many lines have samples, or None if those stay in the ledger.
     """
@@ -240,7 +240,7 @@ def _insert_samples(cursor: Cursor, numbered: Sequence[Numbered], ledger: Ledger
             "AND t.variant = j.variant AND t.condition = j.condition AND t.backend = j.backend "
             "AND t.device = j.device AND t.threads = j.threads JOIN series AS s ON s.series_id = t.series_id "
             "WHERE j.kind IN ('measurement', 'ceiling') AND j.samples IS NOT NULL",
-            [[name for name, _ in files], max(_longest_line(one.document.content) for _, one in sampled)],
+            [[name for name, _ in files], max(_longest_line(one.entry, ledger) for _, one in sampled)],
         ).fetchall()[0][0]
     if inserted != expected:
         raise BadInput(
@@ -248,11 +248,11 @@ def _insert_samples(cursor: Cursor, numbered: Sequence[Numbered], ledger: Ledger
         )
 
 
-def _longest_line(content: bytes) -> int:
+def _longest_line(entry: Entry, ledger: Ledger) -> int:
     """Return a bound on the length of a line that is worth telling the JSON reader."""
-    if len(content) <= _USUAL_LINE:
+    if entry.size_bytes <= _USUAL_LINE:
         return _USUAL_LINE
-    return max(_USUAL_LINE, *(len(line) + 1 for line in content.split(b"\n")))
+    return max(_USUAL_LINE, *(len(line) + 1 for line in ledger.read(entry.sha256).split(b"\n")))
 
 
 def _file(stack: contextlib.ExitStack, loaded: Loaded, ledger: Ledger) -> Path:
@@ -262,7 +262,8 @@ def _file(stack: contextlib.ExitStack, loaded: Loaded, ledger: Ledger) -> Path:
         return path
     places.scratch().mkdir(parents=True, exist_ok=True)
     copy = Path(stack.enter_context(TemporaryDirectory(dir=places.scratch()))) / "known.jsonl"
-    content = loaded.document.content
+    content = ledger.read(loaded.entry.sha256)
+    content = content[: content.rfind(b"\n") + 1]  # a torn last line does not count
     if loaded.document.unknown:
         lines = content.split(b"\n")[:-1]
         content = b"".join(line + b"\n" for line in lines if msgspec.json.decode(line)["kind"] in KINDS)
