@@ -77,8 +77,8 @@ def sign_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[fl
     """
     if not 0 < confidence < 1:
         raise ValueError(f"confidence must lie between 0 and 1, not {confidence}")
-    ordered = sorted(float(value) for value in values)
-    if not all(math.isfinite(value) for value in ordered):
+    ordered = sorted(map(float, values))
+    if not all(map(math.isfinite, ordered)):
         raise ValueError("an interval needs finite values; found NaN or infinity")
     n = len(ordered)
     # 12 digits keep 1 - 0.95 from being a hair above 0.05, which would change the rank at n = 6.
@@ -142,7 +142,7 @@ class Timings:
         if not all(lengths):
             raise ValueError("a process without samples has no time")
         times_ns = chain.from_iterable([one.time_ns for one in processes])
-        clean = [bytes(one.clean) or b"\1" * len(one.time_ns) for one in processes]
+        clean = [bytes(one.clean) or b"\1" * length for one, length in zip(processes, lengths, strict=True)]
         self._lengths = np.array(lengths, np.int64)
         self._times_ns = np.frombuffer(struct.pack(f"{sum(lengths)}q", *times_ns), np.int64)
         self._clean = np.frombuffer(b"".join(clean), np.bool_)
@@ -159,9 +159,14 @@ class Timings:
             used = self._clean | np.repeat(~enough, lengths)
             times_ns, lengths = times_ns[used], _sums(used, lengths)
         middles = _values_at(times_ns, lengths, np.column_stack([(lengths - 1) // 2, lengths // 2]))
-        return [  # order is the same before and after taking logarithms, so those of the middle are enough
-            (math.log(lower or 1) + math.log(upper or 1)) / 2 - math.log(one.batch)
-            for one, (lower, upper) in zip(self._processes, middles.tolist(), strict=True)
+        log = math.log
+        found = [  # order is the same before and after taking logarithms, so those of the middle are enough
+            log(lower or 1) if lower == upper else (log(lower or 1) + log(upper or 1)) / 2
+            for lower, upper in middles.tolist()
+        ]
+        return [
+            middle if one.batch == 1 else middle - log(one.batch)
+            for middle, one in zip(found, self._processes, strict=True)
         ]
 
     def quantiles(self, groups: Sequence[int], shares: Sequence[float]) -> list[list[int]]:

@@ -137,9 +137,10 @@ def _judge(arrival: Arrival, winner: Arrival, ledger: Ledger) -> None:
 
 
 def _continues(winner: Arrival, arrival: Arrival, ledger: Ledger) -> bool:
-    """Whether the file that counts begins with all of the other; what cannot be read begins with nothing."""
+    """Whether the file that counts begins with all whole lines of the other; the unreadable begins with nothing."""
     try:
-        return ledger.read(winner.entry.sha256).startswith(ledger.read(arrival.entry.sha256))
+        content = ledger.read(arrival.entry.sha256)
+        return ledger.read(winner.entry.sha256).startswith(content[: content.rfind(b"\n") + 1])
     except FlopwatchError:
         return False
 

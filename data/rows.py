@@ -57,7 +57,7 @@ _SAMPLE_COLUMNS = {
 
 
 class Loaded(NamedTuple):
-    """A run to insert: its entry, the file without measured lines, their rows (see :func:`measurement_rows`).
+    """A run to insert: its entry, what its file says besides measured lines, and the rows of these.
 
     ``sampled`` is how many lines have samples, or None if those stay in the ledger; ``longest`` bounds a line's length.
     """
@@ -271,6 +271,7 @@ def _file(stack: contextlib.ExitStack, loaded: Loaded, ledger: Ledger) -> Path:
     places.scratch().mkdir(parents=True, exist_ok=True)
     copy = Path(stack.enter_context(TemporaryDirectory(dir=places.scratch()))) / "known.jsonl"
     content = ledger.read(loaded.entry.sha256)
+    content = content[: content.rfind(b"\n") + 1]  # a torn last line does not count
     if loaded.document.unknown:
         lines = content.split(b"\n")[:-1]
         content = b"".join(line + b"\n" for line in lines if msgspec.json.decode(line)["kind"] in KINDS)

@@ -1,10 +1,9 @@
 """From the lines of a run to one row a measurement: time, interval, rate, share of the ceiling, status."""
 
 import math
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain
 from statistics import median
 from typing import Any, NamedTuple, Protocol
 
@@ -164,25 +163,24 @@ class _Timed(NamedTuple):
 def _time(groups: list[list[Measured]]) -> Iterator[_Timed | None]:
     """Return what the samples of each measurement say, or None where there are none: all at once, which is fast."""
     samples_of = [
-        [part.samples for part in parts if part.samples and part.samples.time_ns and part.status == Status.OK]
+        [
+            samples
+            for part in parts
+            if (samples := part.samples) and samples.time_ns and part.status == Status.OK
+        ]
         for parts in groups
     ]
-    counts = [len(held) for held in samples_of if held]
     timings = Timings(list(chain.from_iterable(samples_of)))
-    logs, clean_counts = iter(timings.log_times()), iter(timings.clean_counts)
-    shown = iter(timings.quantiles(counts, _SHARES))
+    logs, clean_counts = timings.log_times(), timings.clean_counts
+    shown = iter(timings.quantiles([len(held) for held in samples_of if held], _SHARES))
+    begin = 0
     for held in samples_of:
-        count = len(held)
-        yield (
-            _Timed(
-                held,
-                list(islice(logs, count)),
-                list(islice(clean_counts, count)),
-                _of_one_call(held, next(shown)),
-            )
-            if held
-            else None
-        )
+        if not held:
+            yield None
+            continue
+        end = begin + len(held)
+        yield _Timed(held, logs[begin:end], clean_counts[begin:end], _of_one_call(held, next(shown)))
+        begin = end
 
 
 def _of_one_call(timed: list[Samples], times_ns: list[int]) -> list[float]:
@@ -218,11 +216,13 @@ def _summarise_one(parts: list[Measured], timed: _Timed | None, confidence: floa
         elements=first.work.elements,
         tokens=first.work.tokens,
     )
+    attributes = row.attributes
     for part in parts:
         if part.flags:
             row.flags += part.flags
-        row.attributes.update(part.attributes)
-    row.flags = sorted({*row.flags})
+        attributes.update(part.attributes)
+    if row.flags:
+        row.flags = sorted({*row.flags})
     _give_error(row, [part.error for part in parts if part.error])
     firsts = [part.first_call_ns for part in parts if part.first_call_ns is not None]
     row.first_call_ns = int(median(firsts)) if firsts else None
@@ -284,22 +284,32 @@ def _give_rate(row: Summary, work: Work) -> None:
         row.hide_speed(Status.IMPOSSIBLE, f"{row.rate:.4g} {row.unit}, and no computer reaches {limit:.0e}")
 
 
-def _hide_contradictions(rows: Sequence[Summary], batches: dict[Key, int], empty_ns: float | None) -> None:
+def _hide_contradictions(
+    rows: Sequence[Summary], groups: Sequence[Sequence[Measured]], empty_ns: float | None
+) -> None:
     """Hide times that no call can take, and batches that took less time than their parts allow."""
     timed = [
-        row for row in rows if row.status == Status.OK and row.time_ns is not None and not row.is_ceiling
+        (row, parts)
+        for row, parts in zip(rows, groups, strict=True)
+        if row.status == Status.OK and row.time_ns is not None and not row.is_ceiling
     ]
-    alone: dict[Sequence[str], dict[str, float]] = defaultdict(dict)
-    for row in timed:
+    alone: dict[tuple[str, ...], dict[str, float]] = {}
+    for row, _ in timed:
         if row.threads == 1:
-            alone[row.key[1:-1]][row.case] = row.low_ns or row.time_ns or 0.0
-    for row in timed:
+            alone.setdefault(_way(row), {})[row.case] = row.low_ns or row.time_ns or 0.0
+    for row, parts in timed:
         high_ns = row.high_ns or row.time_ns or 0.0
-        reason = below_empty_call(high_ns, empty_ns, batches.get(row.key, 1))
+        batch = next((part.samples.batch for part in reversed(parts) if part.samples), 1)
+        reason = below_empty_call(high_ns, empty_ns, batch)
         if not reason and row.device == "cpu":
-            reason = batch_contradicts(row.case, row.threads, high_ns, alone[row.key[1:-1]])
+            reason = batch_contradicts(row.case, row.threads, high_ns, alone.get(_way(row), {}))
         if reason:
             row.hide_speed(Status.IMPOSSIBLE, reason)
+
+
+def _way(row: Summary) -> tuple[str, ...]:
+    """Return how a case was computed: all of the key but the case and the threads."""
+    return (row.variant, row.condition, row.backend, row.device)
 
 
 def _not_run(skipped: Skipped) -> Summary:
@@ -346,8 +356,7 @@ def summarise(document: Document) -> list[Summary]:
     for row in rows:
         if not row.is_ceiling:
             hold_against_ceiling(row, ceilings)
-    batches = {line.key: line.samples.batch for line in document.lines if line.samples}
-    _hide_contradictions(rows, batches, empty_call_ns(document.processes))
+    _hide_contradictions(rows, groups, empty_call_ns(document.processes))
     held = {row.key for row in rows}
     rows += [_not_run(skipped) for skipped in document.skipped if skipped.key not in held]
     if document.interrupted:

@@ -1,8 +1,11 @@
 """The folder for files that cases write while they are measured."""
 
+import contextlib
 import shutil
-import tempfile
+import uuid
 from pathlib import Path
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from data import places
 from data.errors import NotStored
@@ -11,13 +14,17 @@ __all__ = ["Scratch"]
 
 
 class Scratch:
-    """A folder for files that cases write, removed when the run ends."""
+    """A folder for files that cases write, removed when the run ends, or by the next run if this one was killed."""
 
     def __enter__(self) -> Path:
         """Make it; raises NotStored where nothing can be written."""
         try:
             places.scratch().mkdir(parents=True, exist_ok=True)
-            self._path = Path(tempfile.mkdtemp(prefix="run-", dir=places.scratch()))
+            _remove_abandoned(places.scratch())
+            self._path = places.scratch() / f"run-{uuid.uuid4().hex}"
+            self._lock = _lock_of(self._path)
+            self._lock.acquire()  # before there is a folder, so that nobody takes it for an abandoned one
+            self._path.mkdir(mode=0o700)
         except OSError as error:
             raise NotStored(
                 f"cannot write to {places.scratch()}: {error.strerror}; nothing was measured. "
@@ -27,4 +34,25 @@ class Scratch:
 
     def __exit__(self, *_: object) -> None:
         """Remove it."""
-        shutil.rmtree(self._path, ignore_errors=True)
+        _remove(self._path, self._lock)
+
+
+def _lock_of(path: Path) -> BaseFileLock:
+    """Return the lock that is held as long as the process of a folder lives."""
+    return FileLock(path.with_name(path.name + ".lock"), thread_local=False)
+
+
+def _remove_abandoned(folder: Path) -> None:
+    for file in folder.glob("run-*.lock"):
+        path = file.with_name(file.name.removesuffix(".lock"))
+        lock = _lock_of(path)
+        with contextlib.suppress(Timeout, OSError):
+            lock.acquire(timeout=0)
+            _remove(path, lock)
+
+
+def _remove(path: Path, lock: BaseFileLock) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        Path(lock.lock_file).unlink()
+    lock.release()

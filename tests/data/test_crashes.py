@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -20,12 +21,14 @@ from data.index import Index
 from data.ledger import open_ledger
 from data.runfile import read
 from data.store import Store
+from tests.data.killed_runs import KilledRuns
 from tests.data.postgres_server import PostgresServer
 from tests.data.run_files import run_bytes
 
 pytestmark = pytest.mark.usefixtures("home")
 
 SOAK = pytest.mark.soak
+ROOT = Path(__file__).parents[2]
 
 _HEAD = """
 import os, sys, time
@@ -84,7 +87,7 @@ def _run_and_kill(code: str, folder: Path, rng: random.Random, longest_s: float 
     process = subprocess.Popen(
         [sys.executable, "-c", _HEAD + code, folder, str(seed)],
         stdout=subprocess.PIPE,
-        cwd=Path(__file__).parents[2],
+        cwd=ROOT,
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
@@ -140,6 +143,25 @@ def test_a_killed_writer_leaves_a_readable_file(tmp_path: Path, rng: random.Rand
                 assert read(path).content.count(b"\n") >= len(acknowledged)
 
 
+@pytest.mark.parametrize(
+    ("case", "at_once", "kills"), [("fake/steady", 2, 4), pytest.param("relu/1M", 4, 50, marks=SOAK)]
+)
+def test_a_killed_run_is_completed(
+    tmp_path: Path, rng: random.Random, monkeypatch: pytest.MonkeyPatch, case: str, at_once: int, kills: int
+) -> None:
+    """``flopwatch run`` and its workers are killed: all that was written stays, and ``--resume`` completes it."""
+    if case.startswith("fake/"):
+        monkeypatch.setenv("FLOPWATCH_KERNELS", str(ROOT / "tests" / "runners" / "fake_kernels.py"))
+    wishes = ("--case", case, "--backend", "numpy", "--threads", "1", "--effort", "smoke")
+    homes = [
+        KilledRuns(tmp_path / str(number), tmp_path / "numba", wishes, rng.randrange(2**32))
+        for number in range(at_once)
+    ]
+    with ThreadPoolExecutor(at_once) as threads:  # much of a run is waiting
+        list(threads.map(lambda home: home.kill(kills), homes))
+    assert {home.kills for home in homes} == {kills}
+
+
 @pytest.mark.parametrize("kills", [5, pytest.param(50, marks=SOAK)])
 def test_a_killed_publisher_leaves_a_whole_copy(tmp_path: Path, rng: random.Random, kills: int) -> None:
     """Whatever was being copied, the newest copy is whole, and the next owner goes on."""
@@ -181,7 +203,7 @@ def test_a_killed_server_loses_no_acknowledged_entry(
     for _ in range(kills):
         process = subprocess.Popen(
             [sys.executable, "-c", _HEAD + APPENDING, tmp_path, str(rng.randrange(10**9))],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2],
+            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=ROOT,
         )  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
