@@ -40,12 +40,8 @@ _QUESTIONS = {
 
 
 def _patterns(folder: Path) -> list[bytes]:
-    found = []
-    for seed in range(_PATTERNS):
-        path = run_file(folder / "pattern.run.jsonl", seed)
-        found.append(path.read_bytes())
-        path.unlink()
-    return found
+    files = [folder / f"pattern-{seed}.run.jsonl" for seed in range(_PATTERNS)]
+    return [(path if path.exists() else run_file(path, seed)).read_bytes() for seed, path in enumerate(files)]
 
 
 def _run(pattern: bytes, day: int, machine: int) -> bytes:
