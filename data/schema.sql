@@ -242,7 +242,7 @@ COMMENT ON COLUMN board.machine IS 'Name of the machine.';
 COMMENT ON COLUMN board.environment_id IS 'Environment it ran in.';
 COMMENT ON COLUMN board.profile IS 'Which cases the run was asked for.';
 COMMENT ON COLUMN board.effort IS 'How many processes the run was asked for.';
-COMMENT ON COLUMN board.purpose IS 'Why it was measured: series (a run of the installed environment), matrix or bisect (environments side by side), reproduction (of an older run), confirmation (of a change). Only series makes history.';
+COMMENT ON COLUMN board.purpose IS 'Why it was measured: series (a run of the installed environment, or a job that repeats the one before), matrix or bisect (environments side by side), reproduction (of an older run), confirmation (of a change). Only series makes history.';
 COMMENT ON COLUMN board.flopwatch_commit IS 'Commit of flopwatch that measured.';
 
 CREATE VIEW latest AS

@@ -30,7 +30,7 @@ from runners.scratch import Scratch
 from runners.turns import protocol_of_turn
 from runners.wishes import KEPT, Wishes, command, effort, replication, wishes_of
 
-__all__ = ["Job", "Outcome", "Setting", "execute", "store"]
+__all__ = ["Job", "Outcome", "Setting", "conclude", "execute", "store"]
 
 
 @dataclass
@@ -75,18 +75,15 @@ def execute(wishes: Wishes, observer: Observer, setting: Setting | None = None) 
     with Scratch() as scratch:
         job = Job(wishes, plan, observer, scratch, held, setting)
         stopped = job.measure()
-    document = read(job.path)
+    return conclude(job.path, wishes, stopped, time.monotonic() - started)
+
+
+def conclude(path: Path, wishes: Wishes, stopped: str = "complete", elapsed_s: float = 0.0) -> Outcome:
+    """Store a run file that is written, and return the outcome; raises NotStored, and may be called again then."""
+    document = read(path)
     rows = summarise(document)
-    stored = store(job.path, wishes)
-    return Outcome(
-        document.run.id,
-        job.path,
-        rows,
-        time.monotonic() - started,
-        stopped,
-        stored,
-        _exit_status(rows, stopped),
-    )
+    stored = store(path, wishes)
+    return Outcome(document.run.id, path, rows, elapsed_s, stopped, stored, _exit_status(rows, stopped))
 
 
 def _exit_status(rows: list[Summary], stopped: str) -> int:

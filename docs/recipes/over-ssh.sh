@@ -53,6 +53,8 @@ cd "$1"
 rm -rf source && mkdir source && tar -xzf flopwatch.tar.gz -C source
 command -v uv > /dev/null || python3 -m pip install --quiet --target tools uv
 PATH="$PWD/tools/bin:$PATH"
+# a network may have an authority of its own: believe those that the system believes
+[ ! -e /etc/ssl/certs/ca-certificates.crt ] || export UV_SYSTEM_CERTS=true
 uv venv --quiet --clear --python '>=3.11,<3.15' environment
 uv pip install --quiet --python environment ./source
 echo "$2" > version

@@ -18,13 +18,16 @@ from filelock import FileLock, Timeout
 from data.errors import BadInput, FlopwatchError, NothingMeasured, NotStored, StorageError
 from data.rundocument import read
 from data.words import Status
-from runners.execute import Outcome, execute
+from runners.execute import Outcome, conclude, execute
+from runners.lines import Observer
+from runners.unattended.baseline import rebuilt, setting_of_previous
 from runners.unattended.delivery import Delivery, put_copy
 from runners.unattended.due import Rhythm
 from runners.unattended.fitness import wait_until_fit
 from runners.unattended.left_behind import JOB_LABEL, left_behind
 from runners.unattended.log import Log, LoggedRun
 from runners.unattended.state import State, lock_file, log_file
+from runners.uv import Refused
 from runners.wishes import Wishes
 
 __all__ = ["Settings", "run_job"]
@@ -164,10 +167,10 @@ class _Job:
         return now
 
     def _keep_cut_run(self, since: datetime) -> None:
-        """Store what a run had measured that is not completed any more."""
+        """Store what a run had measured that is given up."""
         path = left_behind(self.settings.name, since)
         if path is not None:
-            self.log(f"{path.name} stays interrupted: {self._store(path)}")
+            self.log(f"{path.name} stays as it is: {self._store(path)}")
 
     @staticmethod
     def _store(path: Path) -> str:
@@ -208,15 +211,24 @@ class _Job:
         observer, wishes = LoggedRun(self.log), self._wishes()
         path = left_behind(self.settings.name, begun)
         if path is not None:
-            self.log(f"completing {path}")
             try:
-                return execute(replace(wishes, resume=path), observer)
-            except BadInput as error:
+                return self._finish(path, wishes, observer)
+            except (BadInput, Refused) as error:
                 self.log(f"it cannot be completed ({error}); {self._store(path)}; measuring anew")
-        return execute(wishes, observer)
+        return execute(wishes, observer, setting_of_previous(self.state.run, self.log) if wishes.aa else None)
+
+    def _finish(self, path: Path, wishes: Wishes, observer: Observer) -> Outcome:
+        """Complete a run that was cut, where it was measured; one that is whole is only stored."""
+        document = read(path)
+        if not document.interrupted:
+            self.log(f"{path} is whole, storing it")
+            return conclude(path, wishes)
+        self.log(f"completing {path}")
+        setting = rebuilt(document) if document.run.protocol.get("recipe") else None
+        return execute(replace(wishes, resume=path), observer, setting)
 
     def _wishes(self) -> Wishes:
-        """Return what to measure now: every n-th time each call against itself, in the environment of the last job."""
+        """Return what to measure now: every n-th time each call against itself."""
         wishes, every = self.settings.wishes, self.settings.baseline_every
         labels = wishes.labels | {JOB_LABEL: self.settings.name}
         if self.settings.rhythm is not None:
@@ -254,6 +266,7 @@ class _Job:
             state.done, state.begun, state.attempts = State.text(begun), "", 0
             state.count += result.outcome == "measured"
         state.environment = result.environment or state.environment
+        state.run = result.run or state.run
         state.last = {
             "at": State.text(self._now()),
             "outcome": result.outcome,

@@ -41,7 +41,8 @@ class State:
     """A job by name.  Moments are UTC as text, or empty.
 
     ``done``: when the last job began that came to an end; ``begun``: when the present one began, left standing if
-    it was cut; ``attempts``: how often the present one was begun; ``count``: jobs that came to an end.
+    it was cut; ``attempts``: how often the present one was begun; ``count``: jobs that came to an end;
+    ``environment`` and ``run``: ids of what was measured last.
     """
 
     name: str
@@ -50,6 +51,7 @@ class State:
     attempts: int = 0
     count: int = 0
     environment: str = ""
+    run: str = ""
     last: dict[str, Any] = field(default_factory=dict)
 
     @classmethod

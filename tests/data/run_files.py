@@ -66,7 +66,7 @@ def lines(
         effort="quick",
         seed=seed,
         command=["flopwatch", "run"],
-        labels={"purpose": "test"},
+        labels=fields.pop("labels", {"purpose": "test"}),
         **fields,
     )
     cell = {"condition": "given", "backend": "numpy", "device": "cpu", "threads": 1, "status": Status.OK}

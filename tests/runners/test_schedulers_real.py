@@ -23,7 +23,7 @@ JOB = [
     *("--every", "24h", "--case", "fake/steady", "--backend", "numpy", "--threads", "1"),
     *("--effort", "smoke", "--quiet-limit", "1s", "--even-if-unfit"),
 ]
-LIMIT_S = 400
+LIMIT_S = 900
 
 
 def require(reason: str) -> None:
@@ -104,18 +104,22 @@ def test_slurm_runs_an_array_and_collects_it(short, environment):
         assert refused.returncode != 0
 
 
-def test_ssh_brings_the_same_run_back_after_a_cut(short, environment):
-    """The connection and the script are killed in mid-run; called again, it brings back the run that went on."""
+@pytest.mark.parametrize("there_already", [True, False], ids=["there already", "installed by uv"])
+def test_ssh_brings_the_same_run_back_after_a_cut(short, environment, there_already):
+    """The connection and the script are killed in mid-run; called again, it brings back the run that went on.
+
+    Where the program is not there yet, the light base is installed first, once.
+    """
     require(ssh_server.missing())
     (short / "ssh").mkdir()
     script = ROOT / "docs" / "recipes" / "over-ssh.sh"
     with ssh_server.running(short / "ssh") as options:
         there = environment | {
             "FLOPWATCH": FLOPWATCH,
-            "REMOTE_FLOPWATCH": FLOPWATCH,
             "REMOTE_FOLDER": str(short / "remote"),
             "SSH_OPTIONS": options,
         }
+        there |= {"REMOTE_FLOPWATCH": FLOPWATCH} if there_already else {}
         words = [str(script), "127.0.0.1", "--", *JOB, "--effort", "quick"]
         first = subprocess.Popen(words, env=there, start_new_session=True, stdout=subprocess.DEVNULL)
         runs = short / "remote" / "home" / "runs"
@@ -129,6 +133,11 @@ def test_ssh_brings_the_same_run_back_after_a_cut(short, environment):
         assert [path.name for path in complete(runs)] == [begun.name]
         assert in_ledger(there) == 1
         assert not list((short / "remote" / "runs").iterdir())
+        assert "installing the light base" not in second.stderr
+        inside = short / "remote" / "environment" / "bin" / "python"
+        assert inside.exists() != there_already
+        # an installed program does not know the commit of a checkout
+        assert ("commit" in read(begun).run.flopwatch) == there_already
 
 
 def test_cron_runs_a_job(short, environment):

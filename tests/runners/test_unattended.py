@@ -1,14 +1,8 @@
 """Jobs that nobody watches: due once a slot, alone, fit, completed after a cut, and what they leave behind."""
 
-import json
 import os
-import signal
-import socket
-import subprocess
-import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -16,7 +10,9 @@ from filelock import FileLock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data import places
 from data.errors import BadInput, NotStored
+from data.ledger import open_ledger
 from data.rundocument import read
 from data.summary import summarise
 from runners.execute import Outcome
@@ -29,7 +25,7 @@ from runners.unattended.log import KEPT, LIMIT_BYTES, Log
 from runners.unattended.state import State, lock_file, log_file
 from runners.wishes import Wishes
 from tests.data.run_files import write_run
-from tests.runners.test_command_line import FAKE, environment, flopwatch, run_files, start, wait_for_lines
+from tests.runners.test_command_line import environment
 
 __all__ = ["environment"]
 
@@ -177,7 +173,7 @@ class Story:
     """Rings for a job whose measuring is scripted; time is what the test says."""
 
     def __init__(self, monkeypatch, tmp_path):
-        self.now, self.measured, self.wishes = utc("2026-11-01T03:00:00"), [], []
+        self.now, self.measured, self.wishes, self.settings = utc("2026-11-01T03:00:00"), [], [], []
         self.trouble: BaseException | None = None
         self.hindrances: list[str] = []
         self._folder = tmp_path / "files"
@@ -186,8 +182,9 @@ class Story:
         monkeypatch.setenv("TZ", "UTC")
         time.tzset()
 
-    def _execute(self, wishes, observer):
+    def _execute(self, wishes, observer, setting):
         self.wishes.append(wishes)
+        self.settings.append(setting)
         self.measured.append(self.now)
         if self.trouble is not None:
             raise self.trouble
@@ -282,6 +279,18 @@ def test_wrong_wishes_end_with_two_and_are_not_repeated_each_hour(story):
     assert len(story.measured) == 1
 
 
+def test_a_whole_run_that_was_not_stored_is_stored_and_not_measured_again(story, home):
+    """Killed between the last line and the ledger, a job has nothing left to do but to store."""
+    State("nightly", begun="2026-11-01T03:00:00.000000Z", attempts=1).write()
+    whole = {"started": "2026-11-01T03:00:05.000000Z", "labels": {"job": "nightly"}}
+    path = write_run(home / "runs" / "a.run.jsonl", cells=1, processes=1, **whole)
+    assert story.ring(utc("2026-11-01T04:00:00")) == 1  # one answer in it is wrong
+    assert story.measured == []
+    assert f"{path} is whole, storing it" in story.log
+    assert len(open_ledger(places.ledger()).follow()[0]) == 1
+    assert (State.read("nightly").count, State.read("nightly").begun) == (1, "")
+
+
 def test_a_copy_goes_where_all_nodes_see_it(story, tmp_path):
     """--into gets the whole run file and no trace of a half one."""
     assert story.ring(into=tmp_path / "shared") == 0
@@ -317,88 +326,3 @@ def test_the_log_rotates(home):
     files = list(log_file().parent.iterdir())
     assert len(files) == KEPT + 1
     assert all(path.stat().st_size <= LIMIT_BYTES for path in files)
-
-
-# -- the real thing --------------------------------------------------------------------------------------------------
-
-JOB = ("job", "--every", "24h", *FAKE, "--quiet-limit", "1s", "--even-if-unfit")
-
-
-def the_log(environment):
-    return Path(environment["FLOPWATCH_HOME"], "jobs", "job.log").read_text()
-
-
-def test_a_job_that_a_reboot_cut_is_completed_by_the_next(environment):
-    """Killed in mid-run, the next bell completes the same run file; nothing is measured twice, nothing lost."""
-    process = start(environment, *JOB, "--case", "fake/steady")
-    file = wait_for_lines(environment, "measurement", 3)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    held = read(file)
-    flopwatch(environment, *JOB, "--case", "fake/steady", check=0)
-    assert run_files(environment) == [file]
-    whole = read(file)
-    assert not whole.interrupted
-    assert whole.content.startswith(held.content)
-    assert json.loads(flopwatch(environment, "db", "info", "--json", check=0).stdout)["runs"] == 1
-    log = the_log(environment)
-    assert "was cut; going on with it" in log
-    assert f"completing {file}" in log
-    assert flopwatch(environment, *JOB, "--case", "fake/steady", check=0).stderr == ""
-
-
-def test_a_kernel_that_hangs_is_killed_and_the_job_goes_on(environment):
-    """The variant that hangs is named as timeout, the others have their times, and the job ends."""
-    variants = ("--variant", "hangs", "--variant", "one-ms", "--effort", "smoke", "--limit", "8s")
-    flopwatch(environment, *JOB, "--case", "fake/odd", *variants, check=0)
-    statuses = {row.variant: str(row.status) for row in summarise(read(run_files(environment)[0]))}
-    assert statuses == {"hangs": "timeout", "one-ms": "ok"}
-    assert "timeout: fake/odd hangs" in the_log(environment)
-
-
-def test_a_board_that_is_down_gets_everything_later(environment, tmp_path):
-    """With the board down a job ends with 5 and keeps its run; with it up, one job sends both and a sign of life."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    board = environment | {"FLOPWATCH_HOME": str(tmp_path / "board")}
-    token = flopwatch(board, "token", "create", "fleet", check=0).stdout.split("fw_")[1].split()[0]
-    secret = tmp_path / "token"
-    secret.write_text(f"fw_{token}")
-    words = (
-        *JOB,
-        "--now",
-        "--case",
-        "fake/steady",
-        "--effort",
-        "smoke",
-        "--upload",
-        f"http://127.0.0.1:{port}",
-    )
-    words += ("--token-file", str(secret), "--patience", "1s", "--machine", "node-7")
-    flopwatch(environment, *words, check=5)
-    assert "cannot be reached" in the_log(environment)
-    server = subprocess.Popen(
-        [sys.executable, "-m", "uvicorn", "app.main:app", "--port", str(port), "--log-level", "warning"],
-        env=board,
-        cwd=Path(__file__).resolve().parents[2],
-    )
-    try:
-        deadline = time.monotonic() + 120
-        while socket.socket().connect_ex(("127.0.0.1", port)):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
-        longer = [
-            word if word != "1s" or words[place - 1] != "--patience" else "60s"
-            for place, word in enumerate(words)
-        ]
-        flopwatch(environment, *longer, check=0)
-    finally:
-        server.terminate()
-        server.wait(60)
-    assert "2 sent" in the_log(environment)
-    assert json.loads(flopwatch(board, "db", "info", "--json", check=0).stdout)["runs"] == 2
-    (sign,) = (tmp_path / "board" / "heartbeats").iterdir()
-    told = json.loads(sign.read_bytes())
-    assert (told["name"], told["outcome"], told["every_s"]) == ("node-7", "measured", 86_400)
-    assert told["due"] > told["at"]
