@@ -10,7 +10,7 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import cycle
+from itertools import combinations, cycle
 from pathlib import Path
 from typing import TypeVar
 
@@ -25,7 +25,7 @@ from runners.environments import Built, Refused, build
 from runners.execute import Job, Setting, store
 from runners.lines import Observer
 from runners.plan import Group, Plan, PlannedCell, make_plan
-from runners.precision import is_narrow, spent_s
+from runners.precision import is_decided, spent_s
 from runners.recipes import Recipe
 from runners.rounds import round_orders
 from runners.scratch import Scratch
@@ -37,8 +37,8 @@ __all__ = ["Arm", "Matrix", "measure_matrix", "prepare"]
 
 _T = TypeVar("_T")
 
-#: Turns of one process at a case: enough to cancel what lasts for a second, few enough to stay warm.
-TURNS = 4
+#: Turns of one process at a case: what differs between turns is most of the noise of a ratio, and a turn is cheap.
+TURNS = 12
 
 
 @dataclass
@@ -160,6 +160,7 @@ def _job(
         "purpose": purpose,
         "matrix": {"id": identity, "environment": arm.recipe.name, "of": [one.recipe.name for one in arms]},
         "turns": TURNS,
+        "margin": wishes.margin,
         "recipe": arm.recipe.to_json(),
     }
     if arm.built is None:
@@ -207,17 +208,20 @@ class _Conductor:
         """Measure block after block; return why it stopped."""
         cells = sum(len(job.plan.cells) for job in self._jobs)
         self._observer.planned(cells, self._replication.most)
+        block_s = 0.0
         for block in range(self._replication.most):
             left = [job.orchestrator.left(block) for job in self._jobs]
             if not any(left):
                 break
-            if self._jobs[0].orchestrator.out_of_budget(block):
+            if self._jobs[0].orchestrator.out_of_budget(block_s):
                 return "budget"
+            began = time.monotonic()
             try:
                 self._block(block, left, cells)
             finally:
                 for job in self._jobs:
                     job.orchestrator.close()
+            block_s = time.monotonic() - began
             if block + 1 in self._replication.looks:
                 self._look()
         return "complete"
@@ -241,24 +245,29 @@ class _Conductor:
         return self._rng.sample(things, len(things))
 
     def _look(self) -> None:
-        """At a planned look, finish the cells whose ratios to the first environment are narrow enough."""
+        """At a planned look, finish what is decided between every two environments, or has had its time."""
         if self._replication.precision is None:
             return
-        first, *others = self._jobs
-        for key in {cell.key for cell in first.plan.cells}:
-            lines = [timed(job.lines.of(key)) for job in self._jobs]
-            logs = [
-                logs_by_block(held, lines[0], job.lines.blocks, first.lines.blocks)
-                for job, held in zip(others, lines[1:], strict=True)
-            ]
-            narrow = all(is_narrow(list(one.values()), self._replication) for one in logs if one)
-            if narrow or self._has_had_its_time(key):
-                for job in self._jobs:
+        for sides in self._shared():
+            held = [(timed(job.lines.of(key)), job.lines.blocks) for job, key in sides]
+            logs = [logs_by_block(new[0], old[0], new[1], old[1]) for old, new in combinations(held, 2)]
+            decided = all(is_decided(list(one.values()), self._replication) for one in logs if one)
+            if decided or self._has_had_its_time(sides):
+                for job, key in sides:
                     job.orchestrator.finish({key})
 
-    def _has_had_its_time(self, key: Key) -> bool:
+    def _shared(self) -> list[list[tuple[Job, Key]]]:
+        """Return what is compared, with its key in each run: thread counts may be what the runs differ in."""
+        across = len({frozenset(group.threads for group in job.plan.groups) for job in self._jobs}) > 1
+        shared: dict[tuple[object, ...], list[tuple[Job, Key]]] = {}
+        for job in self._jobs:
+            for cell in job.plan.cells:
+                shared.setdefault(cell.key[:-1] if across else cell.key, []).append((job, cell.key))
+        return list(shared.values())
+
+    def _has_had_its_time(self, sides: Sequence[tuple[Job, Key]]) -> bool:
         budget_s = self._replication.budget_s
-        spent = [spent_s({key: job.lines.of(key)}) for job in self._jobs]
+        spent = [spent_s({key: job.lines.of(key)}) for job, key in sides]
         return budget_s is not None and max(spent) >= budget_s
 
 

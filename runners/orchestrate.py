@@ -107,18 +107,21 @@ class Orchestrator:
         """Measure block after block; return why it stopped: ``complete`` or ``budget``."""
         total = len(self.plan.cells) * self.replication.most
         self.observer.planned(len(self.plan.cells), self.replication.most)
+        block_s = 0.0
         for block in range(self.replication.most):
             left = self.left(block)
             if not left:
                 continue
-            if self.out_of_budget(block):
+            if self.out_of_budget(block_s):
                 return "budget"
             if block == self.replication.second_sitting:
                 self._wait_for_second_sitting()
+            began = time.monotonic()
             try:
                 self._block(block, left)
             finally:
                 self.close()
+            block_s = time.monotonic() - began
             self.observer.progress(len(self.lines.done()), total)
             if block + 1 in self.replication.looks:
                 self._look(block + 1)
@@ -153,12 +156,11 @@ class Orchestrator:
             )
         )
 
-    def out_of_budget(self, block: int) -> bool:
-        """Say whether a further block would take more time than the run was given."""
-        if self.budget_s is None or block == 0:
+    def out_of_budget(self, block_s: float) -> bool:
+        """Say whether a further block as long as the last one would take more time than the run was given."""
+        if self.budget_s is None or not block_s:
             return False
-        elapsed = time.monotonic() - self._started
-        return elapsed + elapsed / block > self.budget_s
+        return time.monotonic() - self._started + block_s > self.budget_s
 
     def _look(self, processes: int) -> None:
         """At a planned look, finish the cells that are precise enough or have had their time."""

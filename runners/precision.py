@@ -16,7 +16,7 @@ from data.summary import Key, Measured
 from runners.protocol import Replication
 from runners.rounds import Protocol
 
-__all__ = ["finished", "is_narrow", "rounds_per_process", "spent_s"]
+__all__ = ["finished", "is_decided", "rounds_per_process", "spent_s"]
 
 Cells = Mapping[Key, Sequence[Measured]]
 
@@ -45,12 +45,26 @@ def finished(cells: Cells, blocks: Mapping[int, int], replication: Replication) 
     first, *others = timed
     if not others:
         logs = [process_log_time(line.samples) for line in timed[first] if line.samples]
-        return {first} if is_narrow(logs, replication) else set()
-    done = {key for key in others if is_narrow(paired_logs(timed[key], timed[first], blocks)[1], replication)}
+        return {first} if _is_narrow(logs, replication) else set()
+    done = {
+        key for key in others if _is_narrow(paired_logs(timed[key], timed[first], blocks)[1], replication)
+    }
     return done | ({first} if len(done) == len(others) else set())
 
 
-def is_narrow(logs: Sequence[float], replication: Replication) -> bool:
+def is_decided(logs: Sequence[float], replication: Replication) -> bool:
+    """Say whether a ratio is known as well as wished: on one side of each end of the margin, and narrow enough.
+
+    A ratio near 1 is then the same; one that chance put beside 1 goes on until it is within the margin or beyond it.
+    """
+    if not _is_narrow(logs, replication):
+        return False
+    low, high = sign_interval(logs, replication.confidence)
+    end = math.log1p(replication.margin or 0.0)
+    return not any(low <= edge <= high for edge in (-end, end))
+
+
+def _is_narrow(logs: Sequence[float], replication: Replication) -> bool:
     """Say whether the interval of these logarithms is no wider than the wished precision either way."""
     assert replication.precision is not None
     if len(logs) < minimum_processes(replication.confidence):

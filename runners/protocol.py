@@ -5,7 +5,11 @@ from dataclasses import dataclass, field, replace
 from data.words import Effort
 from runners.rounds import Protocol
 
-__all__ = ["EFFORTS", "Replication"]
+__all__ = ["EFFORTS", "UNTIL_DECIDED", "Replication"]
+
+#: The level of intervals that end a comparison as soon as they tell it from the margin.  A ratio at the margin ends
+#: just when its interval misses it, so that 97 % at each look would hold 89 % over all of them; 98.5 % hold 94 %.
+UNTIL_DECIDED = 0.985
 
 
 @dataclass(frozen=True)
@@ -14,15 +18,17 @@ class Replication:
 
     ``looks`` are the process counts at which precision is judged; the last is the most.  A case stops at a look where
     its interval (at level ``confidence``) is no wider than ``precision`` either way, or where it has had ``budget_s``
-    seconds.  Looking several times costs coverage, so sequential efforts use 97 % intervals, which hold 95 % over all
-    looks.  With ``second_sitting`` the processes from that one on start ``apart_s`` seconds later, and nothing stops
-    before: another hour has other pages, neighbours and heat.
+    seconds; where environments are compared, each ratio must also be told from ``margin``.  Looking several times costs
+    coverage, so sequential efforts use 97 % intervals, which hold 95 % over all looks.  With ``second_sitting`` the
+    processes from that one on start ``apart_s`` seconds later, and nothing stops before: another hour has other pages,
+    neighbours and heat.
     """
 
     looks: tuple[int, ...]
     confidence: float
     precision: float | None = None
     budget_s: float | None = None
+    margin: float | None = None
     second_sitting: int | None = None
     apart_s: float = 0.0
     protocol: Protocol = field(default_factory=Protocol)

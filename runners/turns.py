@@ -18,6 +18,9 @@ __all__ = ["Pace", "joined", "protocol_of_turn"]
 
 #: Rounds are numbered from a multiple of this in each turn.
 _ROUNDS = 1000
+#: What differs between turns is most of what differs between processes that take turns, and a turn costs less than a
+#: process.
+_LONGER = 2
 _COLUMNS = ("time_ns", "clean", "cpu_ns", "switches", "probe_ns")
 
 
@@ -40,9 +43,9 @@ class Pace:
             turn += 1
 
     def request(self, turn: int, cells: Sequence[PlannedCell], rounds: int | None) -> dict[str, Any]:
-        """Return what the worker is told of this turn; ``rounds`` is how many its process should take in all."""
-        if rounds is not None:
-            rounds = math.ceil(rounds / self.most)
+        """Return what the worker is told of this turn; ``rounds`` is how many a process that is alone should take."""
+        if self.most > 1:
+            rounds = None  # what was learnt of variants that share a process says nothing of processes
         batches = [self.batches.get(_name(cell)) for cell in cells]
         return {"rounds": self.rounds or rounds, "batches": batches, "again": turn > 0}
 
@@ -61,12 +64,13 @@ def _name(cell: PlannedCell) -> tuple[str, str, str]:
 
 
 def protocol_of_turn(protocol: Protocol, turns: int) -> Protocol:
-    """Return the protocol of one of several turns that together take as long as one process does alone."""
+    """Return the protocol of one of several turns; together they take ``_LONGER`` times what a process alone does."""
+    share = turns / _LONGER
     return replace(
         protocol,
-        window_ns=protocol.window_ns // turns,
-        minimum_rounds=math.ceil(protocol.minimum_rounds / turns),
-        minimum_clean=math.ceil(protocol.minimum_clean / turns),
+        window_ns=round(protocol.window_ns / share),
+        minimum_rounds=math.ceil(protocol.minimum_rounds / share),
+        minimum_clean=math.ceil(protocol.minimum_clean / share),
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from data.errors import BadInput
 from data.rundocument import RunDocument
 from data.words import Effort, Profile
-from runners.protocol import EFFORTS, Replication
+from runners.protocol import EFFORTS, UNTIL_DECIDED, Replication
 
 __all__ = ["KEPT", "Wishes", "command", "effort", "replication", "wishes_of"]
 
@@ -25,6 +25,10 @@ class Wishes:
     backends: tuple[str, ...] = ()
     threads: tuple[int, ...] = ()
     precision: float | None = None
+    #: environments are compared, and what lies within this share of 1 is the same …
+    margin: float | None = None
+    #: … and with the quick effort, each case goes on until that is known of all its ratios
+    until_decided: bool = False
     apart_s: float | None = None
     budget_s: float | None = None
     seed: int = 0
@@ -62,14 +66,22 @@ def effort(wishes: Wishes) -> Effort:
 
 
 def replication(wishes: Wishes) -> Replication:
-    """Return how the run is replicated; a wished precision means all looks of the rigorous effort."""
+    """Return how the run is replicated; a wished precision means all looks of the rigorous effort.
+
+    What ends as soon as it is decided needs a higher level at each look.
+    """
     chosen = EFFORTS[effort(wishes)]
     if wishes.apart_s is not None and chosen.second_sitting:
         chosen = replace(chosen, apart_s=wishes.apart_s)
-    if wishes.precision is None:
-        return chosen
     looks = EFFORTS[Effort.RIGOROUS].looks
-    return replace(chosen, looks=looks, confidence=0.97, precision=wishes.precision, budget_s=None)
+    if wishes.precision is not None:
+        chosen = replace(chosen, looks=looks, confidence=0.97, precision=wishes.precision, budget_s=None)
+    elif wishes.until_decided and effort(wishes) is Effort.QUICK:
+        budget_s = EFFORTS[Effort.STANDARD].budget_s
+        chosen = replace(chosen, looks=looks, precision=wishes.margin, budget_s=budget_s)
+    if wishes.margin is not None and chosen.precision is not None:
+        chosen = replace(chosen, confidence=UNTIL_DECIDED, margin=wishes.margin)
+    return chosen
 
 
 def command(wishes: Wishes) -> list[str]:

@@ -66,6 +66,17 @@ _ONCE_NS = 2_000_000_000
 _AGAIN_NS = 5_000_000
 
 
+def _again(protocol: Protocol) -> Protocol:
+    """Return the protocol of a further turn: the first has found the steady state."""
+    return replace(
+        protocol,
+        warm_up_calls=1,
+        warm_up_ns=_AGAIN_NS,
+        warm_up_limit_ns=_AGAIN_NS,
+        steady_tolerance=1e9,
+    )
+
+
 class Session:
     """One worker process: its backends, the case it holds, and the protocol."""
 
@@ -209,7 +220,7 @@ class Session:
 
         What is measured ``again``, in a further turn of this process, needs little warming up.
         """
-        protocol = replace(self.protocol, warm_up_ns=_AGAIN_NS) if request.get("again") else self.protocol
+        protocol = _again(self.protocol) if request.get("again") else self.protocol
         batches = request.get("batches") or []
         measured: list[tuple[Prepared, Subject]] = []
         filtered = bool(request.get("filtered", True))

@@ -33,6 +33,7 @@ __all__ = [
     "speedup",
     "time",
     "times",
+    "unit",
     "verdict",
 ]
 
@@ -126,8 +127,12 @@ def expected(claim: Claim | None) -> str:
     if claim is None:
         return NONE
     low, high = claim.expected
-    unit = "x" if claim.unit == "x" else f" {claim.unit}"
-    return f"{low:,g}{unit}" if low == high else f"{low:,g} – {high:,g}{unit}"
+    return f"{low:,g}{unit(claim)}" if low == high else f"{low:,g} – {high:,g}{unit(claim)}"
+
+
+def unit(claim: Claim) -> str:
+    """What stands behind a number that a claim is about."""
+    return "x" if claim.unit == "x" else f" {claim.unit}"
 
 
 def verdict(low: float | None, high: float | None, claim: Claim | None) -> str:

@@ -241,7 +241,7 @@ def serialization(context: Context, rows: Sequence[Row]) -> list[Chart]:
                 label=kernel,
             )
         axes.set_yticks(places, names)
-        axes.invert_yaxis()
+        axes.set_ylim(len(shown) - 0.5, -0.5)
         axes.legend(fontsize=8)
         axes.set_xlabel("ms (logarithmic)")
 

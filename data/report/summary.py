@@ -127,10 +127,11 @@ def highlights(context: Context) -> list[str]:
         lines.append(
             f"{name}: no valid time: {len(bad)} of {len(context.rows)} ({worst}{' …' if len(bad) > 3 else ''})."
         )
-    wide = [row for row in context.rows if row["low_ns"] and row["high_ns"] > 1.5 * row["low_ns"]]
+    bounded = [row for row in context.rows if row["low_ns"]]
+    wide = [row for row in bounded if row["high_ns"] > 1.5 * row["low_ns"]]
     if wide:
         lines.append(
-            f"{name}: {len(wide)} of {len(context.rows)} intervals span more than a factor of 1.5; "
+            f"{name}: {len(wide)} of {len(bounded)} intervals span more than a factor of 1.5; "
             "the machine was busy, or too few processes ran."
         )
     return lines

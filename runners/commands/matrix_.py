@@ -39,7 +39,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("--with", action="append", default=[], dest="recipes", metavar="ENVIRONMENT", help="an environment")
     add("--file", type=Path, metavar="FILE", help="a TOML file of environments ([tool.flopwatch.matrix])")
-    add("--margin", type=float, default=0.02, metavar="0.02", help="within this share of 1 is the same")
+    add(
+        "--margin",
+        type=float,
+        default=0.02,
+        metavar="0.02",
+        help="within this share of 1 is the same; without --effort, a case goes on until that is known (2 min at most)",
+    )
     choices(parser)
     outcomes(parser)
 
@@ -61,6 +67,8 @@ def recipes_from(texts: list[str], file: Path | None) -> "list[Recipe]":
 
 def main(options: argparse.Namespace) -> int:
     """Measure the same cases in several environments side by side, and print the verdict on each pair."""
+    from dataclasses import replace
+
     from data.errors import BadInput
     from data.versions import every_pair
     from runners.matrix import measure_matrix, prepare
@@ -69,7 +77,7 @@ def main(options: argparse.Namespace) -> int:
     if not 0 < options.margin < 1:
         raise BadInput(f"--margin {options.margin} is not possible; give a share such as 0.02")
     recipes = recipes_from(options.recipes, options.file)
-    wishes = wishes_from(options)
+    wishes = replace(wishes_from(options), margin=options.margin, until_decided=options.effort is None)
     with Screen(quiet=options.json) as screen:
         arms = prepare(recipes, wishes, screen)
         matrix = measure_matrix(arms, wishes, screen, _command(options))
@@ -83,11 +91,15 @@ def main(options: argparse.Namespace) -> int:
 
 
 def _command(options: argparse.Namespace) -> list[str]:
+    from data.estimate import MARGIN
+
     words = ["flopwatch", "matrix"]
     for text in options.recipes:
         words += ["--with", text]
     if options.file:
         words += ["--file", str(options.file)]
+    words += ["--margin", f"{options.margin:g}"] if options.margin != MARGIN else []
+    words += ["--precision", f"{options.precision:g}"] if options.precision else []
     for name in ("profile", "effort"):
         words += [f"--{name}", getattr(options, name)] if getattr(options, name) else []
     for name in ("case", "variant", "backend", "threads"):

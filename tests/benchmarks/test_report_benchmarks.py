@@ -1,12 +1,12 @@
 """How long the report of a large store takes, and where the time goes.
 
-The size is chosen by FLOPWATCH_BENCH_SUMMARIES (default 1,000,000 measurements of 50 machines).
+The size is chosen by FLOPWATCH_BENCH_SUMMARIES (default 1,000,000 measurements of 50 machines).  With
+FLOPWATCH_BENCH_FOLDER the store is made there once and found again.
 """
 
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -38,31 +38,34 @@ class Clock:
         return timed
 
 
-@contextmanager
-def opened(folder: Path) -> Iterator[Index]:
+@pytest.fixture(scope="module")
+def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Index]:
     """Lend an index of so many measurements; raw samples are nowhere."""
-    with Store(folder / "flopwatch.duckdb") as store:
-        fill_summaries(store, SUMMARIES)
-    with Index.open(folder / "flopwatch.duckdb", DirectoryLedger(folder / "ledger")) as index:
+    kept = os.environ.get("FLOPWATCH_BENCH_FOLDER")
+    folder = Path(kept) if kept else tmp_path_factory.mktemp("report")
+    place = folder / f"{SUMMARIES}.duckdb"
+    if not place.exists():
+        with Store(place) as store:
+            fill_summaries(store, SUMMARIES)
+    with Index.open(place, DirectoryLedger(folder / "ledger")) as index:
         yield index
 
 
 @pytest.mark.parametrize("machines", [(), ("machine-7",)], ids=["all machines", "one machine"])
 def test_report(
-    benchmark: Any, tmp_path: Path, machines: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+    benchmark: Any, index: Index, tmp_path: Path, machines: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Build and write a report; queries, drawing, the rest of building, and writing are told apart."""
     clocks = {name: Clock() for name in ("queries", "drawing", "building", "writing")}
     monkeypatch.setattr(Index, "query", clocks["queries"].around(Index.query))
     monkeypatch.setattr(charts, "_chart", clocks["drawing"].around(charts._chart))
     builder, writer = clocks["building"].around(build), clocks["writing"].around(write)
-    with opened(tmp_path) as index:
 
-        def report() -> None:
-            made = builder(index, Selection(machines=machines))
-            writer(made, tmp_path / "report.html", "html")
+    def report() -> None:
+        made = builder(index, Selection(machines=machines))
+        writer(made, tmp_path / "report.html", "html")
 
-        benchmark.pedantic(report, rounds=1)
+    benchmark.pedantic(report, rounds=1)
     clocks["building"].seconds -= clocks["queries"].seconds + clocks["drawing"].seconds
     whole = sum(clock.seconds for clock in clocks.values())
     shares = {f"{name}_share": round(clock.seconds / whole, 3) for name, clock in clocks.items()}

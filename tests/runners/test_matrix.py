@@ -11,14 +11,16 @@ from data.errors import NothingMeasured
 from data.rundocument import read
 from data.summary import summarise
 from data.versions import every_pair
-from data.words import Status, Verdict
+from data.words import Effort, Status, Verdict
 from runners.environments import Built, Refused
 from runners.lines import Observer
 from runners.matrix import Arm, _alternate, measure_matrix, prepare
 from runners.process import Place
+from runners.protocol import EFFORTS, UNTIL_DECIDED
 from runners.recipes import Recipe, parse
 from runners.rounds import round_orders
-from runners.wishes import Wishes
+from runners.wishes import Wishes, replication
+from tests.runners.conftest import FAKE_KERNELS
 
 WISHES = Wishes(
     profile="full",
@@ -76,9 +78,9 @@ def test_two_environments_are_measured_side_by_side(fake_kernels, home):
         assert [process.block for process in document.processes] == list(range(6))
         protocol = document.run.protocol
         assert protocol["matrix"] == {"id": matrix.id, "environment": name, "of": ["old", "new"]}
-        assert (protocol["purpose"], protocol["turns"], protocol["recipe"]) == ("matrix", 4, {"name": name})
+        assert (protocol["purpose"], protocol["turns"], protocol["recipe"]) == ("matrix", 12, {"name": name})
         assert protocol["lock"] == ["numpy==2.4.6 --hash=sha256:00"]
-        assert {number // 1000 for number in document.lines[0].samples.round} == {0, 1, 2, 3}
+        assert {number // 1000 for number in document.lines[0].samples.round} == set(range(12))
         assert document.run.labels == {"environment": name}
     rounds = [
         {line.process: line.samples.round for line in document.lines} for document in documents.values()
@@ -151,3 +153,56 @@ def test_kernels_without_the_case_say_so(fake_kernels, home, tmp_path):
     rows = {name: summarise(document)[0] for name, document in matrix.documents()}
     assert rows["new"].status == Status.OK
     assert "these kernels have no case fake/steady" in rows["older"].reason
+
+
+#: Every second process of the kernel takes 4 % longer.
+TWO_FACED = """
+from pathlib import Path
+
+count = Path({count!r})
+with count.open("a") as file:
+    file.write("x")
+LATER_NS = 40_000 * (count.stat().st_size % 2)
+"""
+
+
+@pytest.mark.parametrize(("two_faced", "processes"), [(False, 8), (True, 9)])
+def test_a_case_goes_on_until_its_ratio_is_decided(
+    fake_kernels, home, tmp_path, monkeypatch, two_faced, processes
+):
+    """What is equal ends at the first look; where an end of the margin lies within the interval, another follows."""
+    looks = replace(EFFORTS[Effort.RIGOROUS], looks=(8, 9))
+    monkeypatch.setitem(EFFORTS, Effort.RIGOROUS, looks)
+    other = tmp_path / "other_kernels.py"
+    text = FAKE_KERNELS.read_text()
+    if two_faced:
+        begin = TWO_FACED.format(count=str(tmp_path / "count"))
+        text = text.replace("_taking(1_000_000)", "_taking(1_000_000 + LATER_NS)")
+        text = text.replace("_PROFILES = ", f"{begin}_PROFILES = ")
+    other.write_text(text)
+    arms = [here("old"), here("new", variables=(("FLOPWATCH_KERNELS", str(other)),))]
+    wishes = replace(WISHES, effort="quick", margin=0.02, until_decided=True)
+    matrix = measure_matrix(arms, wishes, Observer(), [])
+    (meeting,) = every_pair(matrix.documents())
+    assert meeting.comparison.processes == processes
+    assert (meeting.comparison.verdict == Verdict.SAME) is not two_faced
+    protocols = [document.run.protocol for _, document in matrix.documents()]
+    assert {(one["confidence"], one["margin"]) for one in protocols} == {(UNTIL_DECIDED, 0.02)}
+
+
+def test_a_case_that_has_had_its_time_ends(fake_kernels, home, monkeypatch):
+    """What stays undecided is given up at the first look after its time."""
+    monkeypatch.setattr("runners.matrix.is_decided", lambda logs, replication: False)
+    monkeypatch.setitem(EFFORTS, Effort.STANDARD, replace(EFFORTS[Effort.STANDARD], budget_s=0.001))
+    wishes = replace(WISHES, effort="quick", margin=0.02, until_decided=True)
+    matrix = measure_matrix([here("old"), here("new")], wishes, Observer(), [])
+    assert {len(document.processes) for _, document in matrix.documents()} == {8}
+
+
+def test_other_efforts_keep_their_processes():
+    """Only the quick effort goes on instead of ending at six processes, and only where that is wished."""
+    going_on = replace(WISHES, effort="quick", margin=0.02, until_decided=True)
+    assert replication(going_on).looks == EFFORTS[Effort.RIGOROUS].looks
+    assert replication(replace(going_on, until_decided=False)).looks == (6,)
+    for name in ("smoke", "standard"):
+        assert replication(replace(going_on, effort=name)).looks == EFFORTS[Effort(name)].looks

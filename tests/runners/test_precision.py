@@ -1,14 +1,18 @@
 """When a case is done, and how many rounds a process takes."""
 
+import math
 import random
 
+import numpy as np
 import pytest
 
+from data.estimate import sign_interval
 from data.records import Samples
 from data.words import Effort
-from runners.precision import finished, rounds_per_process
-from runners.protocol import EFFORTS, Replication
+from runners.precision import finished, is_decided, rounds_per_process
+from runners.protocol import EFFORTS, UNTIL_DECIDED, Replication
 from runners.rounds import Protocol
+from tests.data.test_sequential import SHAPES, draw, true_median
 from tests.data.test_summary import line
 
 RULE = Replication((8, 12), 0.97, precision=0.02, budget_s=120.0)
@@ -101,3 +105,45 @@ def test_rounds_are_not_guessed_from_too_few_processes():
     """Four processes tell nothing of the variance between processes; a call timed once has no rounds."""
     assert rounds_per_process(cells({"naive": 1.0}, processes=4), Protocol()) is None
     assert rounds_per_process(cells({"naive": 1.0}, rounds=1), Protocol()) is None
+
+
+MARGIN = math.log1p(0.02)
+UNTIL = Replication((8, 12, 18, 27, 40, 60), UNTIL_DECIDED, precision=0.02, margin=0.02)
+
+
+def test_a_ratio_is_decided_when_it_is_told_from_the_margin():
+    """Inside and beyond are decided; across an end, too wide, or in too few processes is not."""
+    spread = [0.002 * number for number in range(-4, 5)]
+    assert is_decided(spread, UNTIL)
+    assert is_decided([value + 0.05 for value in spread], UNTIL)
+    assert not is_decided([value - 0.018 for value in spread], UNTIL)
+    assert not is_decided([4 * value + 0.5 for value in spread], UNTIL)
+    assert not is_decided(spread[:6], UNTIL)
+
+
+def decided(values, confidence):
+    """Return the interval at which a comparison ends."""
+    rule = Replication(UNTIL.looks, confidence, precision=0.02, margin=0.02)
+    count = next((look for look in rule.looks if is_decided(values[:look], rule)), rule.most)
+    return sign_interval(values[:count], confidence)
+
+
+def covered(shape, truth, confidence, trials=300):
+    """Return how many intervals hold the true ratio, and how many say wrongly that it is within the margin."""
+    values = draw(shape, np.random.default_rng(SHAPES.index(shape)), (trials, UNTIL.most))
+    ends = [decided(one, confidence) for one in (values - true_median(shape) + truth).tolist()]
+    held = sum(low <= truth <= high for low, high in ends)
+    return held / trials, sum(low > -MARGIN and high < MARGIN for low, high in ends) / trials
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_ending_when_it_is_decided_covers(shape):
+    """With 98.5 % at each look the interval holds about 94 % of ratios that lie at the margin, the hardest of all."""
+    held, wrong = covered(shape, MARGIN, UNTIL_DECIDED)
+    assert held >= 0.92
+    assert wrong <= 0.06
+
+
+def test_ending_when_it_is_decided_needs_the_higher_level():
+    """The control: the level of the other efforts would not cover them."""
+    assert covered("skewed", MARGIN, EFFORTS["standard"].confidence)[0] < 0.9

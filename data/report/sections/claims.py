@@ -16,15 +16,8 @@ def section(context: Context) -> Section:
         "claims",
         "Claims",
         [
-            "claim",
-            "statement",
-            "said to be",
-            "published",
-            "backend",
-            "measured",
-            "interval",
-            "verdict",
-            "in detail",
+            *("claim", "statement", "verdict", "backend", "measured", "interval"),
+            *("published", "said to be", "in detail"),
         ],
         right=frozenset({"published", "measured", "interval"}),
     )
@@ -32,12 +25,20 @@ def section(context: Context) -> Section:
         claim = one.claim
         measured = interval = cells.NONE
         if one.estimate is not None:
-            measured, low, high = cells.figures(one.estimate, one.low, one.high)
+            value, low, high = cells.figures(one.estimate, one.low, one.high)
+            measured = f"{value}{cells.unit(claim)}"
             interval = cells.NONE if one.low is None else f"{low} – {high}"
         table.rows.append(
             [
-                *(claim.id, claim.statement, claim.kind, cells.expected(claim), one.backend or cells.NONE),
-                *(measured, interval, one.verdict.value, one.sentence.partition(": ")[2]),
+                *(
+                    claim.id,
+                    claim.statement,
+                    one.verdict.value,
+                    one.backend or cells.NONE,
+                    measured,
+                    interval,
+                ),
+                *(cells.expected(claim), claim.kind, one.sentence.partition(": ")[2]),
             ]
         )
     found.tables.append(table)
