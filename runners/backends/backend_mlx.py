@@ -101,6 +101,11 @@ def _layernorm_two_pass(job: Job) -> Ready:
     return _ready(job, compute, _inputs(job, "x", "gamma", "beta"))
 
 
+def _rmsnorm(job: Job) -> Ready:
+    mx, epsilon = _library(), float(job.inputs["epsilon"])
+    return _ready(job, lambda x, gain: mx.fast.rms_norm(x, gain, epsilon), _inputs(job, "x", "gain"))
+
+
 def _attention(job: Job) -> Ready:
     mx, (q, k, v) = _library(), (array[None] for array in _inputs(job, "q", "k", "v"))
     mask = "causal" if job.case.shape["causal"] else None
@@ -223,6 +228,7 @@ _ROWS: tuple[tuple[str, str, Callable[[Job], Ready]], ...] = (
     ("softmax", "operator", _softmax),
     ("layernorm", "operator", _layernorm),
     ("layernorm", "two-pass", _layernorm_two_pass),
+    ("rmsnorm", "operator", _rmsnorm),
     ("attention", "operator", _attention),
     ("attention", "unfused-fresh", _attention_unfused),
     ("decode", "kv-cache", _decode(cached=True)),
