@@ -19,7 +19,17 @@ from data.rundocument import RunDocument, read
 from data.summary import Key
 from data.words import Status, Verdict
 
-__all__ = ["SEPARATE", "Mean", "Speedup", "geometric_mean", "key_of", "pairs_of_runs", "speedup", "speedups"]
+__all__ = [
+    "SEPARATE",
+    "Mean",
+    "Speedup",
+    "geometric_mean",
+    "key_of",
+    "pairs_of_runs",
+    "speedup",
+    "speedups",
+    "timed",
+]
 
 Row = Mapping[str, Any]
 #: Answers new/old for two rows of one run, or None where it cannot.
@@ -105,15 +115,16 @@ def _extremes(row: Row, baseline: Row) -> tuple[float | None, float | None]:
 
 def speedups(rows: Iterable[Row], baselines: Iterable[Row], compare: Compare = _apart) -> dict[str, Speedup]:
     """Return the speedup of each case that both sides have a time for; one row a case on each side."""
-    olds = {str(row["case_id"]): row for row in baselines if _timed(row)}
+    olds = {str(row["case_id"]): row for row in baselines if timed(row)}
     return {
         case: speedup(row, olds[case], compare)
         for row in rows
-        if _timed(row) and (case := str(row["case_id"])) in olds
+        if timed(row) and (case := str(row["case_id"])) in olds
     }
 
 
-def _timed(row: Row) -> bool:
+def timed(row: Row) -> bool:
+    """Say whether a row has a time that is shown."""
     return row["status"] == Status.OK and bool(row["time_ns"])
 
 

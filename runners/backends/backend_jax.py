@@ -27,10 +27,6 @@ def _library() -> Any:
     return importlib.import_module("jax")
 
 
-def _inputs(job: Job, *names: str) -> list[Any]:
-    return [job.backend.put(job.inputs[name]) for name in names]
-
-
 def _ready(job: Job, function: Callable[..., Any], arrays: list[Any], *, compiled: bool = True) -> Ready:
     """Return calls of a function, which JAX would not wait for by itself."""
     compute = _library().jit(function) if compiled else function
@@ -38,7 +34,7 @@ def _ready(job: Job, function: Callable[..., Any], arrays: list[Any], *, compile
 
 
 def _matmul(job: Job) -> Ready:
-    return _ready(job, _library().numpy.matmul, _inputs(job, "a", "b"))
+    return _ready(job, _library().numpy.matmul, job.put("a", "b"))
 
 
 def _elementwise(name: str, **options: Any) -> Callable[[Job], Ready]:
@@ -64,7 +60,7 @@ def _gelu_unfused(job: Job) -> Ready:
 
 
 def _softmax(job: Job) -> Ready:
-    return _ready(job, _library().nn.softmax, _inputs(job, "x"))
+    return _ready(job, _library().nn.softmax, job.put("x"))
 
 
 def _layernorm(job: Job) -> Ready:
@@ -73,7 +69,7 @@ def _layernorm(job: Job) -> Ready:
     return _ready(
         job,
         lambda x, gamma, beta: standardise(x, epsilon=epsilon) * gamma + beta,
-        _inputs(job, "x", "gamma", "beta"),
+        job.put("x", "gamma", "beta"),
     )
 
 
@@ -84,7 +80,7 @@ def _rmsnorm(job: Job) -> Ready:
     def compute(x: Any, gain: Any) -> Any:
         return x * jax.lax.rsqrt(jax.numpy.mean(x * x, axis=-1, keepdims=True) + epsilon) * gain
 
-    return _ready(job, compute, _inputs(job, "x", "gain"))
+    return _ready(job, compute, job.put("x", "gain"))
 
 
 def _attention(job: Job) -> Ready:
