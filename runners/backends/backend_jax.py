@@ -6,6 +6,7 @@ call tells it.  Its threads are counted where the system names them (Linux); els
 
 import importlib
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ __all__ = ["JaxBackend"]
 #: how XLA names the threads that compute
 _POOL = "tf_XLAEigen"
 _TASKS = Path("/proc/self/task")
+_PATIENCE_S = 10.0
 
 
 def _library() -> Any:
@@ -118,7 +120,15 @@ def _pool_size() -> int | None:
         names = [(task / "comm").read_text("utf-8").strip() for task in _TASKS.iterdir()]
     except OSError:
         return None
-    return names.count(_POOL) or None
+    return names.count(_POOL)
+
+
+def _pool_size_once(threads: int) -> int | None:
+    """Return the size of the pool once it has so many threads: each gives itself its name when it first runs."""
+    until = time.monotonic() + _PATIENCE_S
+    while (found := _pool_size()) is not None and found < threads and time.monotonic() < until:
+        time.sleep(0.01)
+    return found
 
 
 class JaxBackend(Backend):
@@ -147,7 +157,7 @@ class JaxBackend(Backend):
         platform = _library().default_backend()
         if platform != "cpu":
             raise RuntimeError(f"JAX computes on {platform}; start the process with JAX_PLATFORMS=cpu")
-        found = _pool_size()
+        found = _pool_size_once(threads)
         if found not in (None, threads):
             raise RuntimeError(
                 f"JAX runs {found} threads, {threads} were asked for; start the process with NPROC={threads}"
