@@ -109,6 +109,25 @@ resolution := "--quiet --universal --generate-hashes --custom-compile-command 'j
     cmp -s requirements.lock .cache/requirements.lock || { echo "requirements.lock is old: run just lock" >&2; exit 1; }
     ! grep -n '://' requirements.lock
 
+# Write docs/licences.md from what the locked distributions state of themselves
+[group('release')]
+@licences: setup
+    mkdir -p .cache && {{ python }} -m tests.release.licences > .cache/licences.md && mv .cache/licences.md docs/licences.md
+
+# Build the sdist and, from it, the wheel into dist/; `just test tests/release` is what tests them
+[group('release')]
+@dist: setup
+    uv build --quiet --no-build-isolation --python {{ python }} --out-dir dist
+
+# Write dist/flopwatch.cdx.json: all that base, app and blas install here, with versions and licences (CycloneDX)
+[group('release')]
+@sbom:
+    uv venv --quiet --clear .cache/bill && mkdir -p dist
+    uv pip install --quiet --python .cache/bill --constraint requirements.lock '.[app,blas]'
+    uv tool run --quiet --from 'cyclonedx-bom>=7,<8' cyclonedx-py environment --pyproject pyproject.toml \
+        --mc-type application --output-reproducible --output-format JSON \
+        --output-file dist/flopwatch.cdx.json .cache/bill/bin/python
+
 # Remove the environment and all caches; what was measured stays in data/local
 [group('develop')]
 clean:
