@@ -75,9 +75,14 @@ bind := "import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET
 @soak *options: setup
     {{ python }} -m pytest -m soak "$@"
 
-# Measure the product itself: start, import, store, queries, pages
+# Measure the product itself against its targets and write docs/bench.md: just bench [--part store]
 [group('develop')]
 @bench *options: setup
+    {{ python }} -m tests.benchmarks.product "$@"
+
+# Run single benchmarks of the product and of the kernels: just benchmarks [tests/benchmarks/test_kernels.py]
+[group('develop')]
+@benchmarks *options: setup
     {{ python }} -m pytest tests/benchmarks --benchmark-only "$@"
 
 # Check format, lint, types, the flow of imports and the lock
