@@ -132,6 +132,11 @@ resolution := "--quiet --universal --generate-hashes --custom-compile-command 'j
     uv tool run --quiet --from 'cyclonedx-bom>=7,<8' cyclonedx-py environment --pyproject pyproject.toml \
         --mc-type application --output-reproducible --output-format JSON \
         --output-file dist/flopwatch.cdx.json .cache/bill/bin/python
+    .cache/bill/bin/python -c {{ quote(state_version) }} dist/flopwatch.cdx.json
+
+# The version stands in the code, where the tool that writes the bill does not look for it.
+state_version := "import json, pathlib, sys, runners; path = pathlib.Path(sys.argv[1]); bill = json.loads(path.read_text()); " + \
+    "bill['metadata']['component']['version'] = runners.__version__; path.write_text(json.dumps(bill, indent=1))"
 
 # Remove the environment and all caches; what was measured stays in data/local
 [group('develop')]
