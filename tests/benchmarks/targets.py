@@ -30,7 +30,7 @@ class Target:
         if value is None or not self.limit:
             return None
         better, worse = (value, self.limit) if self.floor else (self.limit, value)
-        return better / worse if worse else float("inf")
+        return better / worse if worse else None
 
     def met(self, kept: Kept) -> bool | None:
         """Say whether the target is met, or None where it has no target or was not measured."""
@@ -138,7 +138,10 @@ def table(kept: Kept) -> str:
     lines += [_row(target, kept) for target in TARGETS]
     short = [target for target in TARGETS if target.met(kept) is False]
     lines += ["", "## What falls short", ""]
-    lines += [f"- {one.what}: {_text(one.value(kept))} {one.unit}".rstrip() for one in short] or ["Nothing."]
+    lines += [f"- {one.what}: {_text(one.value(kept))} {one.unit}".rstrip() for one in short] or [
+        "Nothing that was measured."
+    ]
+    lines += [f"- not measured yet: {one.what}" for one in TARGETS if one.value(kept) is None]
     lines += [
         "",
         "## When and where",

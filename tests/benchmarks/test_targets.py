@@ -29,7 +29,7 @@ def test_the_table_names_what_falls_short() -> None:
     below = text.partition("## What falls short")[2]
     assert "parsing and hashing: 0.2" in below
     assert "one more run" not in below
-    assert "not measured" in text
+    assert "- not measured yet: `flopwatch --help`" in below
     assert "2026-01-02 03:04" in text
 
 

@@ -32,7 +32,7 @@ for variant in backend.operators:
         inputs = kernel.inputs(case, 1)
         ready = variant.build(workload.Job(case, backend, threads, 1, inputs, Path(), variant.condition))
         check = kernel.check(case, inputs, answer(ready))
-        found[f"{variant.name} {case.shape}"] = check.ok
+        found[f"{variant.kernel} {variant.name} {case.shape}"] = bool(check.ok)
 print(json.dumps({"facts": backend.describe(), "right": found}))
 """
 
@@ -48,7 +48,9 @@ def _in_process(
 @pytest.mark.parametrize("threads", [1, 2])
 def test_every_variant_computes_the_right_answer(threads: int) -> None:
     """Each function agrees with the float64 reference, on one thread and on two, which were counted."""
-    outcome = json.loads(_in_process(CHECK_ALL, threads, str(threads)).stdout)
+    done = _in_process(CHECK_ALL, threads, str(threads), check=False)
+    assert done.returncode == 0, done.stderr
+    outcome = json.loads(done.stdout)
     assert outcome["right"]
     assert all(outcome["right"].values()), outcome["right"]
     if sys.platform == "linux":
