@@ -75,9 +75,14 @@ bind := "import socket, sys; s = socket.socket(); s.setsockopt(socket.SOL_SOCKET
 @soak *options: setup
     {{ python }} -m pytest -m soak "$@"
 
-# Measure the product itself: start, import, store, queries, pages
+# Measure the product itself against its targets and write docs/bench.md: just bench [--part store]
 [group('develop')]
 @bench *options: setup
+    {{ python }} -m tests.benchmarks.product "$@"
+
+# Run single benchmarks of the product and of the kernels: just benchmarks [tests/benchmarks/test_kernels.py]
+[group('develop')]
+@benchmarks *options: setup
     {{ python }} -m pytest tests/benchmarks --benchmark-only "$@"
 
 # Check format, lint, types, the flow of imports and the lock
@@ -108,6 +113,30 @@ resolution := "--quiet --universal --generate-hashes --custom-compile-command 'j
     uv pip compile pyproject.toml {{ resolution }} --output-file .cache/requirements.lock > /dev/null
     cmp -s requirements.lock .cache/requirements.lock || { echo "requirements.lock is old: run just lock" >&2; exit 1; }
     ! grep -n '://' requirements.lock
+
+# Write docs/licences.md from what the locked distributions state of themselves
+[group('release')]
+@licences: setup
+    mkdir -p .cache && {{ python }} -m tests.release.licences > .cache/licences.md && mv .cache/licences.md docs/licences.md
+
+# Build the sdist and, from it, the wheel into dist/; `just test tests/release` is what tests them
+[group('release')]
+@dist: setup
+    uv build --quiet --no-build-isolation --python {{ python }} --out-dir dist
+
+# Write dist/flopwatch.cdx.json: all that base, app and blas install here, with versions and licences (CycloneDX)
+[group('release')]
+@sbom:
+    uv venv --quiet --clear .cache/bill && mkdir -p dist
+    uv pip install --quiet --python .cache/bill --constraint requirements.lock '.[app,blas]'
+    uv tool run --quiet --from 'cyclonedx-bom>=7,<8' cyclonedx-py environment --pyproject pyproject.toml \
+        --mc-type application --output-reproducible --output-format JSON \
+        --output-file dist/flopwatch.cdx.json .cache/bill/bin/python
+    .cache/bill/bin/python -c {{ quote(state_version) }} dist/flopwatch.cdx.json
+
+# The version stands in the code, where the tool that writes the bill does not look for it.
+state_version := "import json, pathlib, sys, runners; path = pathlib.Path(sys.argv[1]); bill = json.loads(path.read_text()); " + \
+    "bill['metadata']['component']['version'] = runners.__version__; path.write_text(json.dumps(bill, indent=1))"
 
 # Remove the environment and all caches; what was measured stays in data/local
 [group('develop')]

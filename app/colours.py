@@ -36,6 +36,7 @@ COMPUTING = {
     "blis": "#a66ab0",
     "accelerate": "#929395",
     "torch": "#b53c05",
+    "jax": "#0f69d2",
     "cupy": "#338e60",
     "mlx": "#b21ab4",
 }

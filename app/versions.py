@@ -15,6 +15,8 @@ _TELLING = (
     "numba",
     "llvmlite",
     "torch",
+    "jax",
+    "jaxlib",
     "scipy-openblas32",
     "mkl",
     "blis",

@@ -10,7 +10,7 @@ from typing import Any
 
 from data.estimate import MARGIN
 from data.published import Cells, Claim, Publication
-from data.speedups import Compare, speedup
+from data.speedups import Compare, speedup, timed
 from data.words import Status
 
 __all__ = ["ClaimVerdict", "Finding", "Part", "judge_claims", "judge_range"]
@@ -145,12 +145,12 @@ def _judge_claim(
     claim: Claim, source: str, machine: Row, rows: Sequence[Row], compare: Compare
 ) -> list[Finding]:
     about = [row for row in rows if row["case_id"] in claim.cases and _fits(row, claim.subject)]
-    backends = sorted({str(row["backend"]) for row in about if _usable(row)})
+    backends = sorted({str(row["backend"]) for row in about if timed(row)})
     where = (claim, source, str(machine["machine_id"]), str(machine["machine"]))
     found = [
         finding
         for backend in backends
-        if (finding := _judge_backend(where, [row for row in rows if _usable(row)], backend, compare))
+        if (finding := _judge_backend(where, [row for row in rows if timed(row)], backend, compare))
     ]
     return found or [_nothing(where, about, rows)]
 
@@ -162,10 +162,6 @@ def _fits(row: Row, cells: Cells) -> bool:
         and (cells.backend in ("", "same") or row["backend"] == cells.backend)
         and (not cells.device or str(row["device"]).partition(":")[0] == cells.device)
     )
-
-
-def _usable(row: Row) -> bool:
-    return row["status"] == Status.OK and bool(row["time_ns"])
 
 
 def _pick(rows: Sequence[Row], cells: Cells, case: str, backend: str, threads: int | None) -> Row | None:
@@ -285,14 +281,14 @@ def _nothing(where: tuple[Claim, str, str, str], about: Sequence[Row], rows: Seq
     claim, _, _, machine = where
     device = claim.subject.device
     absent = [row for row in about if row["status"] in (Status.UNAVAILABLE, Status.UNSUPPORTED)]
-    devices = {str(row["device"]).partition(":")[0] for row in rows if _usable(row)}
+    devices = {str(row["device"]).partition(":")[0] for row in rows if timed(row)}
     if device not in ("", "cpu") and device not in devices:
         told = next((str(row["reason"]) for row in absent if row["reason"]), f"it has no {device} device")
         verdict, why = ClaimVerdict.NOT_COMPARABLE, f"{machine}: {told}"
     elif absent and len(absent) == len(about):
         verdict, why = ClaimVerdict.NOT_COMPARABLE, f"{machine}: {absent[0]['reason']}"
     else:
-        failed = [f"{row['case_id']} is {row['status']}" for row in about if not _usable(row)]
+        failed = [f"{row['case_id']} is {row['status']}" for row in about if not timed(row)]
         verdict = ClaimVerdict.NOT_MEASURED
         why = (
             "; ".join(dict.fromkeys(failed))

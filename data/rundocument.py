@@ -5,11 +5,11 @@ notes, then ``end``.  Without the end it is interrupted.  docs/run-file.md descr
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args
+from typing import Annotated, Any, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -46,7 +46,6 @@ __all__ = [
 KINDS = frozenset(kind.__struct_config__.tag for kind in get_args(Line))
 
 Key = tuple[str, str, str, str, str, int]
-Measured = TypeVar("Measured", Measurement, Ceiling)
 
 _line: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
 _encoder = msgspec.json.Encoder()
@@ -97,19 +96,11 @@ class RunDocument:
     @property
     def measurements(self) -> dict[Key, list[Measurement]]:
         """The measurements by key, each with the lines of its processes, in the order of first appearance."""
-        return _grouped(line for line in self.lines if isinstance(line, Measurement))
-
-    @property
-    def ceilings(self) -> dict[Key, list[Ceiling]]:
-        """The ceilings by key, likewise."""
-        return _grouped(line for line in self.lines if isinstance(line, Ceiling))
-
-
-def _grouped(lines: Iterable[Measured]) -> dict[Key, list[Measured]]:
-    grouped: dict[Key, list[Measured]] = {}
-    for line in lines:
-        grouped.setdefault(line.key, []).append(line)
-    return grouped
+        grouped: dict[Key, list[Measurement]] = {}
+        for line in self.lines:
+            if isinstance(line, Measurement):
+                grouped.setdefault(line.key, []).append(line)
+        return grouped
 
 
 class _Times(Struct):

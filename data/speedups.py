@@ -30,6 +30,7 @@ __all__ = [
     "pairs_of_runs",
     "speedup",
     "speedups",
+    "timed",
 ]
 
 Row = Mapping[str, Any]
@@ -127,15 +128,16 @@ def _extremes(row: Row, baseline: Row) -> tuple[float | None, float | None]:
 
 def speedups(rows: Iterable[Row], baselines: Iterable[Row], compare: Compare = apart) -> dict[str, Speedup]:
     """Return the speedup of each case that both sides have a time for; one row a case on each side."""
-    olds = {str(row["case_id"]): row for row in baselines if _timed(row)}
+    olds = {str(row["case_id"]): row for row in baselines if timed(row)}
     return {
         case: speedup(row, olds[case], compare)
         for row in rows
-        if _timed(row) and (case := str(row["case_id"])) in olds
+        if timed(row) and (case := str(row["case_id"])) in olds
     }
 
 
-def _timed(row: Row) -> bool:
+def timed(row: Row) -> bool:
+    """Say whether a row has a time that is shown."""
     return row["status"] == Status.OK and bool(row["time_ns"])
 
 

@@ -5,14 +5,16 @@ Nothing heavy is imported before a command is chosen, so that ``flopwatch --help
 
 import argparse
 import os
+import re
 import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from types import ModuleType
 
 from runners import __version__
 
-__all__ = ["COMMANDS", "EXIT", "build_parser", "main"]
+__all__ = ["COMMANDS", "EXIT", "build_parser", "main", "whole_parser"]
 
 #: command → what it does, in the order of the help
 COMMANDS: dict[str, str] = {
@@ -38,6 +40,7 @@ COMMANDS: dict[str, str] = {
     "job": "one unattended job: if it is due, wait for a quiet machine, measure, store, send",
     "schedule": "jobs for systemd, cron, launchd, Task Scheduler, GitHub Actions, Slurm and Kubernetes",
     "db": "the store and the ledger: info, check, rebuild, backup, restore",
+    "completion": "a script with which bash, zsh or tcsh completes what is typed after flopwatch",
 }
 
 _EPILOG = """\
@@ -67,17 +70,44 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # type: ignore[override]
         """Print one line and leave with status 2."""
-        if "invalid choice" in message:
-            import difflib
-
-            wrong = message.split("'")[1] if "'" in message else ""
-            near = difflib.get_close_matches(wrong, COMMANDS, n=1)
-            hint = f"did you mean {near[0]}?" if near else f"choose from {', '.join(COMMANDS)}"
-            message = f"unknown command {wrong!r}: {hint}" if self.prog == "flopwatch" else message
+        match = re.search(r"invalid choice: '(.*)' \(choose from (.*)\)$", message)
+        if match:
+            whole = self.prog == "flopwatch"
+            known = list(COMMANDS) if whole else re.findall(r"[\w.-]+", match[2])
+            subject = "unknown command" if whole else f"{message.partition(': invalid')[0]}: there is no"
+            message = f"{subject} {match[1]!r}: {_near(match[1], known)}"
         self.exit(EXIT.WRONG_USE, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
+    def refuse(self, unknown: Sequence[str]) -> None:
+        """Leave with status 2 over words that no option takes, and name the option that was meant."""
+        import difflib
 
-def build_parser() -> argparse.ArgumentParser:
+        wrong = next((word for word in unknown if word.startswith("-")), unknown[0])
+        if not wrong.startswith("--"):
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        known = sorted(_long_options(self))
+        near = difflib.get_close_matches(wrong.partition("=")[0], known, n=1)
+        self.error(f"unknown option {wrong!r}" + (f": did you mean {near[0]}?" if near else ""))
+
+
+def _near(wrong: str, known: Sequence[str]) -> str:
+    """Return what was probably meant, or all that is possible."""
+    import difflib
+
+    near = difflib.get_close_matches(wrong, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"choose from {', '.join(known)}"
+
+
+def _long_options(parser: argparse.ArgumentParser) -> set[str]:
+    """Return the options of a command and of its actions."""
+    found = {word for action in parser._actions for word in action.option_strings if word.startswith("--")}
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            found |= set().union(*map(_long_options, action.choices.values()))
+    return found
+
+
+def build_parser() -> _Parser:
     """Return the parser of the program; options of a command are added when it is chosen."""
     parser = _Parser(
         prog="flopwatch",
@@ -99,10 +129,20 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _subparser(parser: argparse.ArgumentParser, name: str) -> argparse.ArgumentParser:
+def whole_parser() -> argparse.ArgumentParser:
+    """Return the parser with the options of every command, which takes longer."""
+    parser = build_parser()
+    for name in COMMANDS:
+        _with_options(parser, name)
+    return parser
+
+
+def _with_options(parser: argparse.ArgumentParser, name: str) -> tuple[_Parser, ModuleType]:
+    """Give a command its options; return its parser and its module."""
     action = next(action for action in parser._actions if isinstance(action, argparse._SubParsersAction))
-    found: argparse.ArgumentParser = action.choices[name]
-    return found
+    module = import_module(f"runners.commands.{name}_")
+    module.arguments(action.choices[name])
+    return action.choices[name], module
 
 
 def _stop(*_: object) -> None:
@@ -114,11 +154,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if arguments is None else arguments)
     parser = build_parser()
     chosen = next((word for word in words if not word.startswith("-")), None)
-    if chosen in COMMANDS:
-        module = import_module(f"runners.commands.{chosen}_")
-        module.arguments(_subparser(parser, chosen))
-    options = parser.parse_args(words)
-    if options.command is None:
+    own, module = _with_options(parser, chosen) if chosen in COMMANDS else (parser, None)
+    options, unknown = parser.parse_known_args(words)
+    if unknown:
+        own.refuse(unknown)
+    if module is None:
         parser.print_help()
         return EXIT.WRONG_USE
     return _guarded(module.main, options)

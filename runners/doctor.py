@@ -101,9 +101,10 @@ def _free_bytes(folder: Path) -> int | None:
 
 def render(findings: Sequence[Finding]) -> None:
     """Print the findings for people, what matters first, each with its effect and the remedy."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from runners.printing import console
 
     order = {"warning": "bold red", "advice": "yellow", "ok": "green"}
     table = Table.grid(padding=(0, 2))
@@ -112,9 +113,7 @@ def render(findings: Sequence[Finding]) -> None:
         for word, text in (("effect", finding.effect), ("remedy", finding.remedy)):
             if text:
                 table.add_row("", Text(word, "dim"), Text(text))
-    console = Console()
-    console.print(table)
+    screen = console()
+    screen.print(table)
     counts = {level: sum(finding.level == level for finding in findings) for level in order}
-    console.print(
-        f"\nwarnings: {counts['warning']}, advice: {counts['advice']}, fine: {counts['ok']}", highlight=False
-    )
+    screen.print(f"\nwarnings: {counts['warning']}, advice: {counts['advice']}, fine: {counts['ok']}")

@@ -83,6 +83,10 @@ class Job:
     scratch: Path
     condition: str
 
+    def put(self, *names: str) -> list[Any]:
+        """Bring inputs to the backend's device."""
+        return [self.backend.put(self.inputs[name]) for name in names]
+
 
 @dataclass
 class Ready:

@@ -22,6 +22,7 @@ PAGE_LIBRARIES = {"streamlit", "plotly", "pandas", "matplotlib"}
 BACKEND_LIBRARIES = {
     "blis",
     "cupy",
+    "jax",
     "llvmlite",
     "mkl",
     "mlx",

@@ -3,6 +3,7 @@
 from runners.backends.backend_accelerate import AccelerateBackend
 from runners.backends.backend_blis import BlisBackend
 from runners.backends.backend_cupy import CupyBackend
+from runners.backends.backend_jax import JaxBackend
 from runners.backends.backend_json import JsonBackend
 from runners.backends.backend_mkl import MklBackend
 from runners.backends.backend_mlx import MlxBackend
@@ -28,6 +29,7 @@ BACKENDS: tuple[Backend, ...] = (
     TorchBackend(),
     TorchCudaBackend(),
     TorchMetalBackend(),
+    JaxBackend(),
     CupyBackend(),
     MlxBackend(),
     SafetensorsBackend(),

@@ -53,15 +53,11 @@ def _ready(job: Job, compute: Callable[..., Any], arrays: Sequence[Any]) -> Read
     return Ready(_Call(compute, arrays), job.backend.get)
 
 
-def _inputs(job: Job, *names: str) -> list[Any]:
-    return [job.backend.put(job.inputs[name]) for name in names]
-
-
 def _matmul(job: Job) -> Ready:
     """Multiply in the type of the case."""
     mx = _library()
     dtype = getattr(mx, job.case.shape["dtype"])
-    return _ready(job, mx.matmul, [array.astype(dtype) for array in _inputs(job, "a", "b")])
+    return _ready(job, mx.matmul, [array.astype(dtype) for array in job.put("a", "b")])
 
 
 def _elementwise(apply: Callable[..., Any]) -> Callable[[Job], Ready]:
@@ -80,12 +76,12 @@ def _gelu(mx: Any, x: Any) -> Any:
 
 def _softmax(job: Job) -> Ready:
     mx = _library()
-    return _ready(job, lambda x: mx.softmax(x, axis=-1), _inputs(job, "x"))
+    return _ready(job, lambda x: mx.softmax(x, axis=-1), job.put("x"))
 
 
 def _layernorm(job: Job) -> Ready:
     mx, epsilon = _library(), float(job.inputs["epsilon"])
-    arrays = _inputs(job, "x", "gamma", "beta")
+    arrays = job.put("x", "gamma", "beta")
     return _ready(job, lambda x, gamma, beta: mx.fast.layer_norm(x, gamma, beta, epsilon), arrays)
 
 
@@ -98,11 +94,16 @@ def _layernorm_two_pass(job: Job) -> Ready:
         variance = mx.mean(distance * distance, axis=-1, keepdims=True)
         return distance * mx.rsqrt(variance + epsilon) * gamma + beta
 
-    return _ready(job, compute, _inputs(job, "x", "gamma", "beta"))
+    return _ready(job, compute, job.put("x", "gamma", "beta"))
+
+
+def _rmsnorm(job: Job) -> Ready:
+    mx, epsilon = _library(), float(job.inputs["epsilon"])
+    return _ready(job, lambda x, gain: mx.fast.rms_norm(x, gain, epsilon), job.put("x", "gain"))
 
 
 def _attention(job: Job) -> Ready:
-    mx, (q, k, v) = _library(), (array[None] for array in _inputs(job, "q", "k", "v"))
+    mx, (q, k, v) = _library(), (array[None] for array in job.put("q", "k", "v"))
     mask = "causal" if job.case.shape["causal"] else None
     attend, scale = mx.fast.scaled_dot_product_attention, q.shape[-1] ** -0.5
     return _ready(job, lambda q, k, v: attend(q, k, v, scale=scale, mask=mask)[0], [q, k, v])
@@ -110,7 +111,7 @@ def _attention(job: Job) -> Ready:
 
 def _attention_unfused(job: Job) -> Ready:
     """Write the formula down: a new array at each step."""
-    mx, (q, k, v) = _library(), _inputs(job, "q", "k", "v")
+    mx, (q, k, v) = _library(), job.put("q", "k", "v")
     length, scale = q.shape[1], q.shape[2] ** -0.5
     later = mx.triu(mx.full((length, length), float("-inf")), 1) if job.case.shape["causal"] else None
 
@@ -126,7 +127,7 @@ def _decode(cached: bool) -> Callable[[Job], Ready]:
 
     def build(job: Job) -> Ready:
         mx, prefix, heads = _library(), int(job.inputs["prefix"]), int(job.inputs["heads"])
-        arrays = _inputs(job, "x", "wq", "wk", "wv", "wo")
+        arrays = job.put("x", "wq", "wk", "wv", "wo")
         x, _, wk, wv, _ = arrays
         held = [x[:prefix] @ wk, x[:prefix] @ wv]
         mx.eval(held)
@@ -176,7 +177,7 @@ def _fused_gelu(job: Job) -> Ready:
 
 def _welford(job: Job) -> Ready:
     """Launch our own Metal kernel, one threadgroup of 256 threads a row."""
-    mx, arrays = _library(), _inputs(job, "x", "gamma", "beta")
+    mx, arrays = _library(), job.put("x", "gamma", "beta")
     x = arrays[0]
     kernel = mx.fast.metal_kernel(
         name="flopwatch_welford",
@@ -196,7 +197,7 @@ def _welford(job: Job) -> Ready:
 
 def _copy(job: Job) -> Ready:
     """Multiply by one into a new array: a copy that MLX does not leave out."""
-    return _ready(job, lambda first: first * 1.0, _inputs(job, "first"))
+    return _ready(job, lambda first: first * 1.0, job.put("first"))
 
 
 def _is_moved_once(case: Case) -> bool:
@@ -223,6 +224,7 @@ _ROWS: tuple[tuple[str, str, Callable[[Job], Ready]], ...] = (
     ("softmax", "operator", _softmax),
     ("layernorm", "operator", _layernorm),
     ("layernorm", "two-pass", _layernorm_two_pass),
+    ("rmsnorm", "operator", _rmsnorm),
     ("attention", "operator", _attention),
     ("attention", "unfused-fresh", _attention_unfused),
     ("decode", "kv-cache", _decode(cached=True)),

@@ -41,10 +41,6 @@ def _output(job: Job, shape: tuple[int, ...]) -> Any:
     return job.backend.output(shape)  # type: ignore[attr-defined]
 
 
-def _put(job: Job, *names: str) -> list[Any]:
-    return [job.backend.put(job.inputs[name]) for name in names]
-
-
 def _ready(job: Job, call: Callable[[], Any]) -> Ready:
     return Ready(call, job.backend.get)
 
@@ -54,7 +50,7 @@ def _ready(job: Job, call: Callable[[], Any]) -> Ready:
 
 def _matmul(kernel: str, tile: int, block: tuple[int, ...]) -> Callable[[Job], Ready]:
     def build(job: Job) -> Ready:
-        a, b = _put(job, "a", "b")
+        a, b = job.put("a", "b")
         c = _output(job, (*a.shape[:-1], b.shape[-1]))
         m, k, n = a.shape[-2], a.shape[-1], b.shape[-1]
         module, stack = _module(job, "matmul"), a.size // (m * k)
@@ -74,7 +70,7 @@ def _matmul(kernel: str, tile: int, block: tuple[int, ...]) -> Callable[[Job], R
 
 
 def _attention(job: Job) -> Ready:
-    q, k, v = _put(job, "q", "k", "v")
+    q, k, v = job.put("q", "k", "v")
     heads, length, width = q.shape
     if width != 64:
         raise Unsupported(f"the kernel is written for heads of width 64, these have {width}")
@@ -98,7 +94,7 @@ class _Decoding:
     """The arrays of a decoding on the device, and the launches of one step."""
 
     def __init__(self, job: Job) -> None:
-        self.x, self.wq, self.wk, self.wv, self.wo = _put(job, "x", "wq", "wk", "wv", "wo")
+        self.x, self.wq, self.wk, self.wv, self.wo = job.put("x", "wq", "wk", "wv", "wo")
         self.prefix, self.heads = int(job.inputs["prefix"]), int(job.inputs["heads"])
         self.rows, self.model = self.x.shape
         parts = _parts(self.rows, _ROWS_OF_A_PART)
@@ -215,7 +211,7 @@ def _gelu_unfused(job: Job) -> Ready:
 
 
 def _softmax(job: Job) -> Ready:
-    (x,) = _put(job, "x")
+    (x,) = job.put("x")
     output, module = _output(job, x.shape), _module(job, "rows")
     arguments, grid = (x, output, i4(x.shape[-1])), (x.size // x.shape[-1],)
 
@@ -228,7 +224,7 @@ def _softmax(job: Job) -> Ready:
 
 def _layernorm(kernel: str) -> Callable[[Job], Ready]:
     def build(job: Job) -> Ready:
-        x, gamma, beta = _put(job, "x", "gamma", "beta")
+        x, gamma, beta = job.put("x", "gamma", "beta")
         output, module, width = _output(job, x.shape), _module(job, "rows"), x.shape[-1]
         arguments, grid = (x, output, gamma, beta, i4(width), f4(job.inputs["epsilon"])), (x.size // width,)
 
@@ -274,7 +270,7 @@ def _tensor_cores(job: Job) -> Ready:
 
 def _moving(job: Job) -> Ready:
     kind, module = job.case.shape["kind"], _module(job, "limits")
-    arrays = _put(job, "first") if kind == "copy" else _put(job, "first", "second")
+    arrays = job.put("first") if kind == "copy" else job.put("first", "second")
     target = _output(job, arrays[0].shape)
     arguments, grid = (*arrays, target, i8(target.size)), _grid(target.size)
 

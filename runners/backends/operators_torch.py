@@ -27,10 +27,6 @@ def _library(job: Job) -> Any:
     return job.backend.library  # type: ignore[attr-defined]
 
 
-def _put(job: Job, *names: str) -> list[Any]:
-    return [job.backend.put(job.inputs[name]) for name in names]
-
-
 def _output(job: Job, shape: tuple[int, ...]) -> Any:
     return job.backend.put(fresh_output(shape))
 
@@ -45,7 +41,7 @@ def _ready(job: Job, call: Callable[[], Any]) -> Ready:
 
 
 def _matmul(job: Job) -> Ready:
-    torch, (a, b) = _library(job), [_typed(job, tensor) for tensor in _put(job, "a", "b")]
+    torch, (a, b) = _library(job), [_typed(job, tensor) for tensor in job.put("a", "b")]
     if job.condition == "fresh":
         return _ready(job, lambda: torch.matmul(a, b))
     c = _typed(job, _output(job, (*a.shape[:-1], b.shape[-1])))
@@ -80,7 +76,7 @@ def _gelu_unfused(job: Job) -> Ready:
 
 
 def _softmax(job: Job) -> Ready:
-    torch, (x,) = _library(job), _put(job, "x")
+    torch, (x,) = _library(job), job.put("x")
     if job.condition == "fresh":
         return _ready(job, lambda: torch.softmax(x, -1))
     output = _output(job, tuple(x.shape))
@@ -88,7 +84,7 @@ def _softmax(job: Job) -> Ready:
 
 
 def _layernorm(job: Job) -> Ready:
-    torch, (x, gamma, beta) = _library(job), _put(job, "x", "gamma", "beta")
+    torch, (x, gamma, beta) = _library(job), job.put("x", "gamma", "beta")
     epsilon, shape = float(job.inputs["epsilon"]), tuple(x.shape[-1:])
     if job.condition == "fresh":
         return _ready(job, lambda: torch.nn.functional.layer_norm(x, shape, gamma, beta, epsilon))
@@ -106,14 +102,14 @@ def _layernorm(job: Job) -> Ready:
 def _attention(job: Job) -> Ready:
     """Call the fused operator on [1, heads, length, width]."""
     torch, causal = _library(job), job.case.shape["causal"]
-    q, k, v = (tensor[None] for tensor in _put(job, "q", "k", "v"))
+    q, k, v = (tensor[None] for tensor in job.put("q", "k", "v"))
     attend = torch.nn.functional.scaled_dot_product_attention
     return Ready(lambda: attend(q, k, v, is_causal=causal), lambda result: job.backend.get(result[0]))
 
 
 def _attention_unfused(job: Job) -> Ready:
     """Write the formula down: a new tensor at each step."""
-    torch, (q, k, v) = _library(job), _put(job, "q", "k", "v")
+    torch, (q, k, v) = _library(job), job.put("q", "k", "v")
     length, scale = q.shape[1], q.shape[2] ** -0.5
     later = (
         torch.ones(length, length, dtype=torch.bool, device=q.device).triu(1)
@@ -131,7 +127,7 @@ def _attention_unfused(job: Job) -> Ready:
 
 
 def _decode(job: Job, cached: bool) -> Ready:
-    torch, (x, wq, wk, wv, wo) = _library(job), _put(job, "x", "wq", "wk", "wv", "wo")
+    torch, (x, wq, wk, wv, wo) = _library(job), job.put("x", "wq", "wk", "wv", "wo")
     prefix, heads = job.inputs["prefix"], job.inputs["heads"]
     rows, model = x.shape
     keys, values = _output(job, (rows, model)), _output(job, (rows, model))

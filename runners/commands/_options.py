@@ -4,10 +4,12 @@ import argparse
 import re
 from typing import TYPE_CHECKING
 
+from runners.commands._words import share
+
 if TYPE_CHECKING:
     from runners.wishes import Wishes
 
-__all__ = ["choices", "duration", "label", "outcomes", "pause", "share", "wishes_from"]
+__all__ = ["choices", "duration", "label", "outcomes", "pause", "precision", "wishes_from"]
 
 
 def choices(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,7 @@ def choices(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="thread counts (default: 1 and cores)",
     )
-    add("--precision", type=share, metavar="2%", help="stop a case when its interval is this narrow")
+    add("--precision", type=precision, metavar="2%", help="stop a case when its interval is this narrow")
     add("--apart", type=pause, metavar="1h", help="time between the two sittings of --effort rigorous")
     add("--budget", type=duration, metavar="10m", help="start no further block after this time (s, m or h)")
     add("--seed", type=int, default=0, metavar="N", help="seed of the inputs (default: 0)")
@@ -94,15 +96,17 @@ def pause(text: str) -> float:
     return 0.0 if re.fullmatch(r"0\s*[smh]?", text.strip()) else duration(text)
 
 
-def share(text: str) -> float:
-    """Return a share of 1 that was written as 2% or 0.02."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*(%?)", text.strip())
-    value = float(match[1]) / (100 if match[2] else 1) if match else 0.0
-    if not 0.0005 <= value < 1:
+def precision(text: str) -> float:
+    """Return how narrow an interval shall be, as a share that was written as 2% or 0.02."""
+    try:
+        found = share(text)
+    except argparse.ArgumentTypeError:
+        found = 0.0
+    if found < 0.0005:
         raise argparse.ArgumentTypeError(
             f"{text!r} is no precision; write for example 2% or 0.02 (0.05% to 99%)"
         )
-    return value
+    return found
 
 
 def label(text: str) -> tuple[str, str]:

@@ -5,9 +5,16 @@ import json
 
 __all__ = ["arguments", "main"]
 
+_EPILOG = """\
+examples:
+  flopwatch census                     cells without a result of the last 30 days, and why
+  flopwatch census --days 7 --machine lab
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
+    parser.epilog = _EPILOG
     add = parser.add_argument
     add("--days", type=int, default=30, metavar="30", help="a result is recent for so many days")
     add("--machine", metavar="NAME", help="only this machine (name or id)")

@@ -15,9 +15,17 @@ __all__ = ["arguments", "main"]
 
 _NAMES = ("case", "variant", "condition", "backend", "device", "threads")
 
+_EPILOG = """\
+examples:
+  flopwatch compare previous latest                what the last run changed
+  flopwatch compare 01a20e 01a21f --case 'relu/*'  two runs by the begin of their ids, one kernel
+  flopwatch compare old.run.jsonl new.run.jsonl --json
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
+    parser.epilog = _EPILOG
     add = parser.add_argument
     add("old", metavar="A", help="the old run: an id or the begin of one, latest, previous, or a run file")
     add("new", metavar="B", help="the new run, likewise")

@@ -7,9 +7,18 @@ from typing import Any
 
 __all__ = ["arguments", "main"]
 
+_EPILOG = """\
+examples:
+  flopwatch db info                    where everything lies and how much there is
+  flopwatch db check                   every entry's hash, and the index against the ledger
+  flopwatch db backup board.tar.gz     also while the board is in use
+  flopwatch db restore board.tar.gz
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
+    parser.epilog = _EPILOG
     what = parser.add_subparsers(dest="what", metavar="ACTION", required=True)
     for name, summary in (
         ("info", "where everything lies, how much there is, and who owns the index"),

@@ -6,9 +6,16 @@ from dataclasses import asdict
 
 __all__ = ["arguments", "main"]
 
+_EPILOG = """\
+examples:
+  flopwatch doctor            what would disturb a measurement, what matters first
+  flopwatch doctor --json     for programs
+"""
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command."""
+    parser.epilog = _EPILOG
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 

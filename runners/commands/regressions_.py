@@ -17,9 +17,9 @@ An alarm is a regression that was confirmed, or one that is new, beyond doubt, a
 environment.  What nothing explains waits for --confirm, which measures exactly the suspicious cases again.
 
 examples:
-  flopwatch regressions                                what changed, newest first
-  flopwatch regressions --confirm --fail-on regression a gate for continuous integration
-  flopwatch regressions --markdown > summary.md        for a pull request
+  flopwatch regressions                                 what changed, newest first
+  flopwatch regressions --confirm --fail-on regression  a gate for continuous integration
+  flopwatch regressions --markdown > summary.md         for a pull request
 """
 
 

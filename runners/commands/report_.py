@@ -12,10 +12,10 @@ __all__ = ["add_choice", "arguments", "choice", "main"]
 
 _EPILOG = """\
 examples:
-  flopwatch report -o report.md                              everything that is stored, charts in report_files/
-  flopwatch report --run latest --format html -o report.html one run, as one file
+  flopwatch report -o report.md                               everything that is stored, charts in report_files/
+  flopwatch report --run latest --format html -o report.html  one run, as one file
   flopwatch report --run latest --against previous --format short
-                                                             a comment for a pull request, on the screen
+                                                              a comment for a pull request, on the screen
   flopwatch report --machine lab --version numpy==2.4* --since 2026-11-01 -o lab.md
 """
 

@@ -1,6 +1,7 @@
 """``flopwatch schedule``."""
 
 import argparse
+import json
 import os
 import re
 import sys
@@ -47,6 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("action", choices=["print", "install", "status", "remove"], help="what to do")
     add("scheduler", nargs="?", default=usual, metavar="SCHEDULER", help=f"which (here: {usual})")
     add("--dry-run", action="store_true", help="say what install or remove would do, and do nothing")
+    add("--json", action="store_true", help="print the status as JSON")
     add(
         "--node-type",
         action="append",
@@ -154,7 +156,7 @@ def main(options: argparse.Namespace) -> int:
             print(file.text, end="\n" if file is not files[-1] else "")
         return 0
     if options.action == "status":
-        return _status(scheduler.status(plan))
+        return _status(scheduler.status(plan), as_json=options.json)
     return _do(scheduler, plan, options.action, dry_run=options.dry_run)
 
 
@@ -172,13 +174,25 @@ def _do(scheduler: "Scheduler", plan: "Plan", action: str, *, dry_run: bool) -> 
     return 0
 
 
-def _status(asks: "list[Run]") -> int:
+def _status(asks: "list[Run]", *, as_json: bool) -> int:
     """Say what the scheduler knows, what became of the last jobs, and the end of the log."""
     from runners.unattended.state import jobs, log_file
 
+    held = jobs()
+    try:
+        log = log_file().read_text("utf-8", errors="replace").splitlines()[-10:]
+    except OSError:
+        log = []
+    if as_json:
+        asked = [{"asked": str(ask), "answer": ask.do()} for ask in asks]
+        states = [
+            {"name": one.name, "count": one.count, "last": one.last, "begun": one.begun} for one in held
+        ]
+        print(json.dumps({"scheduler": asked, "jobs": states, "log": log}))
+        return 0
     for ask in asks:
         print(f"$ {ask}\n{ask.do()}\n")
-    for state in jobs():
+    for state in held:
         last = state.last
         print(
             f"{state.name}: {state.count} jobs; last {last.get('at', 'never')}: {last.get('outcome', '–')}, "
@@ -186,12 +200,10 @@ def _status(asks: "list[Run]") -> int:
         )
         if state.begun:
             print(f"{state.name}: the job of {state.begun} is at work, or was cut and is completed next")
-    try:
-        lines = log_file().read_text("utf-8", errors="replace").splitlines()
-    except OSError:
+    if log:
+        print(f"\nlast lines of {log_file()}:", *log, sep="\n  ")
+    else:
         print(f"no log yet at {log_file()}")
-        return 0
-    print(f"\nlast lines of {log_file()}:", *lines[-10:], sep="\n  ")
     return 0
 
 

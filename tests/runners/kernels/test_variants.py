@@ -60,6 +60,8 @@ def test_every_variant_computes_the_right_answer(variant: Variant, tmp_path: Pat
         ("attention", "fused"),
         ("relu", "parallel-simd"),
         ("layernorm", "welford"),
+        ("rmsnorm", "fused"),
+        ("rmsnorm", "unfused"),
         ("softmax", "parallel-simd"),
         ("decode", "kv-cache"),
         ("decode", "recompute"),
