@@ -23,10 +23,14 @@ from typing import Any
 
 
 def _make_importable() -> None:
-    """Make the package ``runners`` importable from this file's folder, and nothing beside it."""
+    """Make the package ``runners`` of this file's folder importable, and nothing beside it.
+
+    The environment may hold another checkout of flopwatch; what is measured is this one.
+    """
     folder = Path(__file__).resolve().parent
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != folder]
-    if importlib.util.find_spec("runners") is None:
+    found = importlib.util.find_spec("runners")
+    if found is None or Path(found.origin or "").resolve().parent != folder:
         spec = importlib.util.spec_from_file_location(
             "runners", folder / "__init__.py", submodule_search_locations=[str(folder)]
         )
