@@ -161,7 +161,7 @@ def print_listing(rows: list[dict[str, Any]]) -> None:
     missing = {_where(row["backend"], row["device"]): row for row in rows if not row["available"]}
     for name, row in missing.items():
         how = f"; remedy: {as_typed_here(row['install'])}" if row["install"] else ""
-        screen.print(f"{name}: {row['reason']}{how}", markup=False)
+        screen.print(f"{name}: {row['reason']}{how}", markup=False, soft_wrap=True)
 
 
 def _measurement(row: Summary) -> dict[str, Any]:
@@ -259,7 +259,9 @@ def _print_outcome(screen: "Console", outcome: "Outcome") -> None:
     for backend, count in Counter(map(_place, rows)).items():
         row = next(row for row in rows if _place(row) == backend)
         how = f"; remedy: {as_typed_here(row.install)}" if row.install else ""
-        screen.print(f"{backend} is not here ({count} not run): {row.reason}{how}", markup=False)
+        screen.print(
+            f"{backend} is not here ({count} not run): {row.reason}{how}", markup=False, soft_wrap=True
+        )
     few = sum(1 for row in outcome.rows if row.status == Status.OK and row.low_ns is None)
     if few:
         screen.print(f"{few} without an interval: fewer than 6 processes cannot give one")

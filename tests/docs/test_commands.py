@@ -11,6 +11,7 @@ import subprocess
 import tomllib
 from argparse import Namespace
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 
@@ -58,14 +59,16 @@ def board(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BoardServer]:
 
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home with two runs, and run files that came from elsewhere."""
+    """A home with two runs, which stay the latest whatever is measured, and run files that came from elsewhere."""
     folder = tmp_path_factory.mktemp("filled")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FLOPWATCH_HOME", str(folder / "home"))
         (folder / "home" / "runs").mkdir(parents=True)
         for number, factor in enumerate((1.0, 1.1)):
             path = folder / "home" / "runs" / f"{number}.run.jsonl"
-            write_run(path, Plan(standard_cells(factor)))
+            write_run(
+                path, Plan(standard_cells(factor), started=datetime.now(UTC) + timedelta(hours=1 + number))
+            )
             record_in_ledger(path)
     for name in ("night", "elsewhere"):
         write_run(folder / f"{name}.run.jsonl", Plan(standard_cells()))
