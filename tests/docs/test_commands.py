@@ -188,11 +188,13 @@ def test_commands(
         return
     folder = tmp_path / document.stem
     shutil.copytree(filled, folder)
-    workload.kernels.cache_clear()
     person = Person(folder, board, monkeypatch)
-    for line in lines(document):
-        person.types(line)
     workload.kernels.cache_clear()
+    try:
+        for line in lines(document):
+            person.types(line)
+    finally:
+        workload.kernels.cache_clear()
 
 
 def test_commands_for_powershell() -> None:
