@@ -17,6 +17,7 @@ from runners.findings import Facts, Finding
 from runners.inside import gather
 from runners.machine import describe_machine, state
 from runners.quiet import LoadMeter
+from runners.remedies import as_typed_here
 from runners.system import System
 from runners.workload import backends
 
@@ -62,7 +63,8 @@ def _accelerators() -> Iterator[dict[str, Any]]:
     for backend in backends().values():
         if backend.device != "cpu":
             state = backend.probe()
-            yield {"backend": backend.name, "device": backend.device, **asdict(state)}
+            facts = asdict(state) | {"install": as_typed_here(state.install)}
+            yield {"backend": backend.name, "device": backend.device, **facts}
 
 
 def _processor_seconds() -> dict[int, tuple[str, float]]:

@@ -12,6 +12,7 @@ from data.summary import Measured, Summary
 from data.units import format_interval, format_rate, format_share, format_time
 from data.words import Status
 from runners.lines import Observer
+from runners.remedies import as_typed_here
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -159,8 +160,8 @@ def print_listing(rows: list[dict[str, Any]]) -> None:
     screen.print(table)
     missing = {_where(row["backend"], row["device"]): row for row in rows if not row["available"]}
     for name, row in missing.items():
-        how = f"; get it with: {row['install']}" if row["install"] else ""
-        screen.print(f"{name}: {row['reason']}{how}", markup=False)
+        how = f"; remedy: {as_typed_here(row['install'])}" if row["install"] else ""
+        screen.print(f"{name}: {row['reason']}{how}", markup=False, soft_wrap=True)
 
 
 def _measurement(row: Summary) -> dict[str, Any]:
@@ -257,8 +258,10 @@ def _print_outcome(screen: "Console", outcome: "Outcome") -> None:
     rows = [row for row in outcome.rows if row.status == Status.UNAVAILABLE]
     for backend, count in Counter(map(_place, rows)).items():
         row = next(row for row in rows if _place(row) == backend)
-        how = f"; get it with: {row.install}" if row.install else ""
-        screen.print(f"{backend} is not here ({count} not run): {row.reason}{how}", markup=False)
+        how = f"; remedy: {as_typed_here(row.install)}" if row.install else ""
+        screen.print(
+            f"{backend} is not here ({count} not run): {row.reason}{how}", markup=False, soft_wrap=True
+        )
     few = sum(1 for row in outcome.rows if row.status == Status.OK and row.low_ns is None)
     if few:
         screen.print(f"{few} without an interval: fewer than 6 processes cannot give one")
