@@ -14,6 +14,7 @@ The points' own intervals lower the weight of what was measured badly; a noise f
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -197,9 +198,9 @@ def _confidence(deviate: float, points: int, index: int | None = None) -> float:
 def _lowest(values: Values) -> Values:
     """Return the lowest value of each block; the last axis is the series, of which the first points may be left out."""
     blocks = values.shape[-1] // BLOCK
-    kept = values[..., values.shape[-1] - blocks * BLOCK :]
-    found: Values = kept.reshape(*values.shape[:-1], blocks, BLOCK).min(axis=-1)
-    return found
+    first = values.shape[-1] - blocks * BLOCK
+    # Seven long looks take a fraction of the time of many short ones.
+    return reduce(np.minimum, (values[..., first + place :: BLOCK] for place in range(BLOCK)))
 
 
 def _edges(values: Values, noise: Values, least: Values) -> dict[int, list[_Found]]:

@@ -2,13 +2,11 @@
 
 import json
 import shutil
-from collections import Counter
 
 import pytest
 
 from data import queries
 from data.regressions import History, Member, State, find_events
-from data.rundocument import read
 from runners.confirm import confirm, outcome_of
 from runners.environments import Built, Refused
 from runners.machine import describe_machine
@@ -151,21 +149,6 @@ def test_a_change_of_environment_is_measured_beside_the_one_before(
         # What was measured again is on the board, and no point of a history.
         assert {row["purpose"] for row in queries.runs(index, 2)} == {"confirmation"}
         assert _runs(index) == runs
-
-
-def test_both_environments_are_really_built(environment, tmp_path):  # noqa: F811
-    """An older NumPy that changes nothing here is called noise, though the present level is that of after the step."""
-    names = (("fake/steady", "two-ms"), ("fake/steady", "one-ms"))
-    changed = {"packages": {"numpy": "2.2.6"}}
-    fill(tmp_path / "home", 20, 12, ratio=2.0, machine=describe_machine(), names=names, **changed).close()
-    done = flopwatch(environment, "regressions", "--confirm", "--json", "--all", check=0)
-    assert [row["state"] for row in json.loads(done.stdout)] == ["noise", "noise"]
-    found = [read(file) for file in (tmp_path / "home" / "runs").glob("*.run.jsonl")]
-    assert Counter(document.run.environment.packages["numpy"] for document in found) == {
-        "2.4.6": 2,
-        "2.2.6": 2,
-    }
-    assert {document.run.protocol["purpose"] for document in found} == {"confirmation"}
 
 
 def test_where_the_environment_before_is_gone_the_present_one_is_measured(fake_kernels, home, monkeypatch):
