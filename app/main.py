@@ -19,7 +19,7 @@ from app.api import access, runs
 __all__ = ["app"]
 
 
-#: A run file is some 8,000 objects without a cycle; looking for cycles every 700 took a sixth of the time of an upload.
+#: A run file is thousands of objects without a cycle; looking for cycles every 700 took a seventh of all time.
 _OBJECTS_BETWEEN_COLLECTIONS = 50_000
 
 

@@ -82,7 +82,7 @@ def _line(record: dict[str, Any]) -> bytes:
 
 
 class Connection:
-    """One client's connection, kept open.  As bare as HTTP can be: a library costs as much time as the server has."""
+    """One client's connection, kept open.  As bare as HTTP can be: it shares the processors with the server."""
 
     def __init__(self, board: BoardServer, token: str) -> None:
         self._board, self._token = board, token
