@@ -258,7 +258,7 @@ class _Conductor:
 
     def _shared(self) -> list[list[tuple[Job, Key]]]:
         """Return what is compared, with its key in each run: thread counts may be what the runs differ in."""
-        across = len({frozenset(group.threads for group in job.plan.groups) for job in self._jobs}) > 1
+        across = len({job.wishes.threads for job in self._jobs}) > 1
         shared: dict[tuple[object, ...], list[tuple[Job, Key]]] = {}
         for job in self._jobs:
             for cell in job.plan.cells:

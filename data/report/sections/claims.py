@@ -30,15 +30,9 @@ def section(context: Context) -> Section:
             interval = cells.NONE if one.low is None else f"{low} – {high}"
         table.rows.append(
             [
-                *(
-                    claim.id,
-                    claim.statement,
-                    one.verdict.value,
-                    one.backend or cells.NONE,
-                    measured,
-                    interval,
-                ),
-                *(cells.expected(claim), claim.kind, one.sentence.partition(": ")[2]),
+                *(claim.id, claim.statement, one.verdict.value, one.backend or cells.NONE),
+                *(measured, interval, cells.expected(claim), claim.kind),
+                one.sentence.partition(": ")[2],
             ]
         )
     found.tables.append(table)
