@@ -43,7 +43,7 @@ class _Hits(NamedTuple):
 
     def where(self, wanted: NDArray[np.bool_]) -> "_Hits":
         """Return some of them."""
-        return _Hits(*(part[wanted] for part in self))
+        return _Hits(self.stretch[wanted], self.scale[wanted], self.at[wanted], self.bound[wanted])
 
     def after(self, stretches: int) -> "_Hits":
         """Return them with so many stretches before theirs."""

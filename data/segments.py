@@ -51,6 +51,12 @@ class Splits(NamedTuple):
     deviate: Values
     holds: NDArray[np.bool_]
 
+    def without(self, some: Places) -> "Splits":
+        """Return all but some of them."""
+        kept = np.ones(len(self.row), bool)
+        kept[some] = False
+        return Splits(self.row[kept], self.at[kept], self.step[kept], self.deviate[kept], self.holds[kept])
+
 
 def looked_at(values: Values) -> tuple[Values, Values]:
     """Return many series without their spikes, and the noise of each by scale without the steps beyond doubt."""
@@ -119,13 +125,13 @@ class Segments:
     def splits(self) -> Splits:
         """Return the changes: candidates from the strongest down, then the weakest taken back until all hold."""
         row, at = candidates(self.sums)
-        splits = Splits(row, at, *np.zeros((2, len(row))), np.zeros(len(row), bool))
+        splits = Splits(row, at, np.zeros(len(row)), np.zeros(len(row)), np.zeros(len(row), bool))
         pending = np.arange(len(row))
         while len(pending):
             self._judge(splits, pending)
             weakest = _weakest(splits)
             rows = splits.row[weakest]
-            splits = Splits(*(np.delete(part, weakest) for part in splits))
+            splits = splits.without(weakest)
             after = weakest - np.arange(len(weakest))
             pending = np.concatenate(
                 [places[_held(splits.row, places, rows)] for places in (after - 1, after)]

@@ -91,7 +91,7 @@ def weights_of(series: Values, low: Sequence[float] | None, high: Sequence[float
 
 def scaled(series: Values) -> tuple[Values, NDArray[np.bool_]]:
     """Return the logarithms of many series, and which have them: those with a value of zero or below stay."""
-    logarithmic: NDArray[np.bool_] = (series > 0).all(axis=-1)
+    logarithmic: NDArray[np.bool_] = np.all(series > 0, axis=-1)
     values = series.copy()
     values[logarithmic] = np.log(series[logarithmic])
     return values, logarithmic
