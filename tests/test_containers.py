@@ -6,7 +6,6 @@ import re
 import shutil
 import subprocess
 import tomllib
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ import yaml
 from starlette.routing import Match
 
 from data import places
-from runners.cli import COMMANDS, _subparser, build_parser
+from runners.cli import COMMANDS, whole_parser
 from runners.schedulers import SCHEDULERS
 from runners.schedulers.base import NodeType, Plan
 
@@ -101,9 +100,7 @@ def test_commands_in_comments_name_targets_files_and_words_that_exist():
 
 
 def parsed(words):
-    parser = build_parser()
-    import_module(f"runners.commands.{words[0]}_").arguments(_subparser(parser, words[0]))
-    return parser.parse_args(words)
+    return whole_parser().parse_args(words)
 
 
 def test_homes_are_volumes_that_the_user_of_the_image_may_write(monkeypatch):

@@ -12,7 +12,6 @@ import tomllib
 from argparse import Namespace
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -136,12 +135,10 @@ def expanded(line: str) -> list[str]:
 
 def parsed(words: list[str]) -> Namespace:
     """Return what the real parser makes of the arguments; a wrong one fails the test with the parser's words."""
-    parser = cli.build_parser()
     assert words, "no command"
     assert words[0] in cli.COMMANDS, words
-    import_module(f"runners.commands.{words[0]}_").arguments(cli._subparser(parser, words[0]))
     try:
-        return parser.parse_args(words)
+        return cli.whole_parser().parse_args(words)
     except SystemExit as ended:
         raise AssertionError(f"flopwatch {' '.join(words)} is refused with {ended.code}") from None
 
