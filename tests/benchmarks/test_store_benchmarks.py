@@ -80,9 +80,15 @@ def history(tmp_path_factory: pytest.TempPathFactory) -> DirectoryLedger:
     return ledger
 
 
+@pytest.mark.parametrize("parallel", [False, True], ids=["a thread reads", "processes read"])
 @pytest.mark.parametrize("sampled", ["summaries", "newest samples", "all samples"])
 def test_index_against_parsing_and_hashing(
-    benchmark: Any, history: DirectoryLedger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sampled: str
+    benchmark: Any,
+    history: DirectoryLedger,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    sampled: str,
+    parallel: bool,
 ) -> None:
     """Make an index anew, without raw samples, with those of the newest runs, and with all."""
     files = sorted(history.root.glob("??/*.jsonl"))
@@ -93,7 +99,7 @@ def test_index_against_parsing_and_hashing(
 
     def index() -> None:
         with Store(next(paths), bulk=True) as store:
-            assert follow(store, history, parallel=True) == len(files)
+            assert follow(store, history, parallel=parallel) == len(files)
             store.checkpoint()
 
     benchmark.pedantic(index, rounds=3)
