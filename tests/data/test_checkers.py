@@ -24,9 +24,11 @@ def checkers(tmp_path: Path) -> Iterator[Checkers]:
     """Processes that are ready."""
     found = Checkers()
     found.open()
-    _wait(found, run_bytes(tmp_path))
-    yield found
-    found.close()
+    try:
+        _wait(found, run_bytes(tmp_path))
+        yield found
+    finally:
+        found.close()
 
 
 def _wait(checkers: Checkers, content: bytes) -> None:
@@ -59,10 +61,10 @@ def test_another_process_finds_the_same(checkers: Checkers, tmp_path: Path) -> N
 def test_a_killed_process_takes_nobody_with_it(checkers: Checkers, tmp_path: Path) -> None:
     """Whoever waits for it is told to come again, others are started, and in the end none is left."""
     content = run_bytes(tmp_path)
-    before = {child.pid for child in multiprocessing.active_children()}
     pool = checkers._ready()
     assert pool is not None
-    os.kill(min(pid for pid in before if pid), signal.SIGKILL)
+    before = set(pool._processes)
+    os.kill(min(before), signal.SIGKILL)
     deadline = time.monotonic() + _PATIENCE_S
     while not pool._broken:
         assert time.monotonic() < deadline
