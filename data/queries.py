@@ -117,14 +117,18 @@ SELECT series_id, machine_id, machine, any_value(kernel) AS kernel, any_value(ca
     any_value(device) AS device, any_value(threads) AS threads, list(run_id ORDER BY started, run_id) AS run_ids,
     list(epoch_us(started) ORDER BY started, run_id) AS started_us, list(time_ns ORDER BY started, run_id) AS time_ns,
     list(low_ns ORDER BY started, run_id) AS low_ns, list(high_ns ORDER BY started, run_id) AS high_ns
-FROM {view} WHERE status = 'ok' AND time_ns > 0 AND machine_id = coalesce($machine_id, machine_id)
+FROM {view}
+WHERE status = 'ok' AND time_ns > 0 AND purpose = 'series' AND machine_id = coalesce($machine_id, machine_id)
 GROUP BY series_id, machine_id, machine ORDER BY series_id
 """
 _CELL = ("kernel", "case_id", "variant", "condition", "backend", "device", "threads")
 
 
 def histories(index: Index, machine_id: str | None = None) -> list[History]:
-    """Every series over time with its noise floor, ceilings included: what :mod:`data.regressions` looks at."""
+    """Every series over time with its noise floor, ceilings included: what :mod:`data.regressions` looks at.
+
+    Environments side by side and repetitions of old runs are no state of the machine, and make no history.
+    """
     floors = {
         row["series_id"]: row["noise_floor"]
         for row in index.query("SELECT series_id, noise_floor FROM noise_floors")
