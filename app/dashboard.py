@@ -24,6 +24,7 @@ page = st.navigation(PAGES, position="top")
 st.set_page_config(page_title=f"{page.title} · flopwatch", page_icon="📈", layout="wide")
 parts.frame(Path(__file__).with_name("logo.svg"))
 signin.require()
+before = refresh.state()
 with parts.trouble():
     page.run()
-refresh.watch()
+refresh.watch(before)

@@ -13,21 +13,17 @@ from data import queries
 from data.index import Index
 from data.regressions import History, State, find_events, is_alarm
 
-__all__ = ["OPEN", "Changes", "environments", "of_machine", "steps", "surroundings", "together"]
+__all__ = ["OPEN", "Changes", "of_machine", "steps", "surroundings", "together"]
 
 #: So many of a series' last points are drawn small in a list.
 _SPARKS = 60
 #: States in which a change still asks for somebody's attention.
 OPEN = (State.CONFIRMED.value, State.NEW.value)
 
-_ENVIRONMENTS = """
-    SELECT * FROM environments WHERE environment_id IN (SELECT environment_id FROM runs WHERE machine_id = ?)
-"""
-
 
 @dataclass(frozen=True)
 class Changes:
-    """The series of a machine, and one row a change of any of them, the newest first.
+    """The series of a machine with how many ``points`` each has, and one row a change of any, the newest first.
 
     A row has the identity of its series, ``at``, ``ratio`` (new/old time, above 1 is slower) with ``low`` and ``high``,
     ``verdict``, ``confidence``, ``state``, ``alarm``, ``cause`` in words, the ``event`` that it is part of,
@@ -38,18 +34,13 @@ class Changes:
     rows: Sequence[Row]
 
 
-def environments(index: Index, machine: str) -> dict[str, Row]:
-    """Return the environments in which a machine measured, by id."""
-    return {str(one["environment_id"]): one for one in index.query(_ENVIRONMENTS, [machine])}
-
-
 def of_machine(index: Index, machine: str) -> Changes:
-    """Return the series of a machine with their recent points, and what changed in them."""
+    """Return the series of a machine, and what changed in them."""
     histories = queries.histories(index, machine)
     found = find_events(histories, lambda run: queries.first_line(index, run), queries.decided(index))
     return Changes(
         [
-            {**_identity(one), "started": one.started[-1], "status": "ok"}
+            {**_identity(one), "points": len(one.started)}
             for one in histories
             if one.started and not one.is_ceiling
         ],

@@ -36,6 +36,7 @@ LINEAR, LOGARITHMIC = "linear", "log"
 #: Up to so many options are buttons, all in sight; more are a list.
 _BUTTONS = 6
 _KEPT = "flopwatch-choices"
+_TRIED = "flopwatch-address-tried"
 
 
 def _count_order(count: str) -> tuple[int, str]:
@@ -69,7 +70,7 @@ def _kept() -> dict[str, list[str]]:
 
 
 def enter(page: str, required: Mapping[str, str]) -> None:
-    """Make every required choice explicit in the URL; does not return where it was not.
+    """Make every required choice explicit in the URL; does not return where it was not and can be.
 
     To be called before the page asks for anything.  ``page`` is the page's file as the list of pages has it;
     ``required`` maps the name of each choice that cannot be left open to the label that is chosen where
@@ -77,6 +78,7 @@ def enter(page: str, required: Mapping[str, str]) -> None:
     """
     given = {name: st.query_params.get_all(name) for name in st.query_params}
     if all(name in given for name in required):
+        st.session_state.pop(_TRIED, None)
         return
     kept = {} if given else {name: labels for name, labels in _kept().items() if labels}
     wanted = {name: [label] for name, label in required.items()} | kept | given
@@ -87,8 +89,11 @@ def enter(page: str, required: Mapping[str, str]) -> None:
         if error.error_id != "query-param-bound-cannot-set":
             raise
     # Back at the bare address in the browser's history, the widgets of the last run still hold on to the URL.
-    # They let go when a run ends without them, and this one does.
-    st.rerun()
+    # They let go when a run ends without them, and this one does.  A widget whose choice is not offered holds on for
+    # good; then the page says what is missing.
+    if st.session_state.get(_TRIED) != given:
+        st.session_state[_TRIED] = given
+        st.rerun()
 
 
 def _remember(key: str, labels: Iterable[str]) -> None:

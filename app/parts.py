@@ -37,6 +37,8 @@ PROBLEMS = (Status.WRONG, Status.IMPOSSIBLE, Status.FAILED, Status.TIMEOUT, Stat
 RUN_PAGE = "views/run.py"
 #: Tables longer than this scroll in themselves, so that the next chart stays within reach.
 _ROWS_SHOWN = 10
+#: And longer ones than this are cut: nobody scrolls so far, and each row costs every visit time.
+_ROWS_SENT = 300
 _ROW_PIXELS = 34
 
 
@@ -116,7 +118,7 @@ def chart(figure: Figure, *, key: str, alt: str) -> None:
 def table(
     board: Sequence[Row], columns: Sequence[tables.Column], *, key: str, alt: str, choose: bool = False
 ) -> Row | None:
-    """Show rows as a table that can be sorted and searched; a button keeps them as CSV, all columns in full.
+    """Show rows as a table that can be sorted and searched; a button keeps them as CSV, all rows and columns in full.
 
     With ``choose``, a row can be chosen, and is returned once.
     """
@@ -131,7 +133,7 @@ def table(
             config[column.title] = st.column_config.LinkColumn(display_text=f"{re.escape(column.link)}(.*)")
     options: dict[str, Any] = {"on_select": "rerun", "selection_mode": "single-row"} if choose else {}
     shown: Any = st.dataframe(
-        tables.styled(board, columns),
+        tables.styled(board[:_ROWS_SENT], columns),
         key=key,
         hide_index=True,
         height=height,
@@ -141,6 +143,8 @@ def table(
         alt=alt,
         **options,
     )
+    if len(board) > _ROWS_SENT:
+        st.caption(f"The first {_ROWS_SENT} of {len(board):,} rows; the CSV has all of them.")
     if board:
         st.download_button(
             "CSV",

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from app import reading
+from app import questions, reading
 from app.rows import Row
 from data import queries
 from data.claims import ClaimVerdict, judge_claims
@@ -16,14 +16,13 @@ __all__ = ["VERDICTS", "findings", "in_one_line", "sources"]
 #: Verdicts in the order in which people want to see them.
 VERDICTS = tuple(verdict.value for verdict in ClaimVerdict)
 _PLURAL = {"holds": "hold", "falls short": "fall short"}
-_MACHINE = "SELECT * FROM machines WHERE machine_id = ?"
 
 
 def _findings(index: Index, machine: str) -> list[Row]:
     found = judge_claims(
         publications(),
         queries.latest(index, machine_id=machine),
-        index.query(_MACHINE, [machine]),
+        index.query(questions.MACHINE, [machine]),
         pairs_of_runs(index),
     )
     return [one.to_json() | {"cases": ", ".join(one.claim.cases), "note": one.claim.note} for one in found]
@@ -31,7 +30,7 @@ def _findings(index: Index, machine: str) -> list[Row]:
 
 def findings(machine: str) -> Sequence[Row]:
     """Return the verdicts on all claims for one machine, with the names of ``flopwatch claims --json``."""
-    found: list[Row] = reading.ask(_findings, machine)
+    found: list[Row] = reading.ask_of_machine(_findings, machine)
     return found
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from app import machines, reading
 from app.rows import Row
 
-__all__ = ["NEWEST_CEILINGS", "RESULT", "environments", "newest"]
+__all__ = ["ENVIRONMENTS", "MACHINE", "NEWEST_CEILINGS", "RESULT", "environments", "newest"]
 
 #: What a page needs of one result.
 RESULT = """
@@ -30,7 +30,12 @@ NEWEST_CEILINGS = """
     FROM latest_ceilings WHERE machine_id = ?
 """
 
-_ENVIRONMENTS = """
+MACHINE = "SELECT * FROM machines WHERE machine_id = ?"
+#: All that is known of the environments in which a machine measured.
+ENVIRONMENTS = """
+    SELECT * FROM environments WHERE environment_id IN (SELECT environment_id FROM runs WHERE machine_id = ?)
+"""
+_BY_USE = """
     SELECT e.environment_id, e.interpreter, e.packages, max(r.started) AS last_used
     FROM environments AS e JOIN runs AS r USING (environment_id)
     WHERE r.machine_id = ? GROUP BY ALL ORDER BY last_used DESC
@@ -62,7 +67,7 @@ def newest(machine_id: str, environments: tuple[str, ...] = ()) -> list[Row]:
 
 def environments(machine_id: str) -> dict[str, str]:
     """Return the environments in which a machine measured, the newest first, each under what tells it apart."""
-    found = reading.ask(_ENVIRONMENTS, machine_id)
+    found = reading.ask(_BY_USE, machine_id)
     held = {str(row["environment_id"]): _packages(row) for row in found}
     same = {
         name for name in _TELLING if len({packages.get(name) for packages in held.values()}) == 1

@@ -1,7 +1,8 @@
 """Reading the store: one index for the whole process, and each question asked once for each state of it.
 
 An answer belongs to a generation of the index: when new data arrives the generation changes, all answers are
-forgotten, and every question is asked anew.
+forgotten, and every question is asked anew.  What takes long and is about one machine alone is kept for longer, until
+something new is known of that machine.
 """
 
 import threading
@@ -12,7 +13,7 @@ from typing import Any
 from data.errors import IndexOwned
 from data.index import Index
 
-__all__ = ["Question", "ask", "close", "generation", "machines", "start", "store"]
+__all__ = ["Question", "ask", "ask_of_machine", "close", "generation", "machines", "start", "store"]
 
 #: How long a page waits for an index that is being brought up to date.
 WAIT_S = 5.0
@@ -22,11 +23,20 @@ _GRACE_S = 2.0
 
 #: So many answers are held; a page has about ten questions, and each choice of filters is another.
 MOST_ANSWERS = 500
+#: And so many of those that are kept for longer, which may be large.
+MOST_LASTING = 100
 
 #: SQL about the views, or a function of the index such as those of :mod:`data.queries`.
 Question = str | Callable[..., Any]
 
 _MACHINES = "SELECT machine_id, machine FROM machines ORDER BY last_seen DESC, machine_id"
+
+#: What can change an answer about one machine: its runs, and what people stated since.
+_STATE = """
+    SELECT count(*) AS runs, max(received) AS received, (SELECT count(*) FROM decisions) AS decisions,
+           (SELECT count(*) + count(undone_at) FROM withdrawals) AS withdrawals
+    FROM runs WHERE machine_id = ?
+"""
 
 _lock = threading.Lock()
 _opening: Future[Index] | None = None
@@ -75,37 +85,61 @@ def close() -> None:
     if opening is not None and opening.exception() is None:
         opening.result().close()
     _answers.forget()
+    _lasting.forget()
 
 
 class _Answers:
-    """The answers of one generation of one index; sessions share them, so nobody may change them."""
+    """Answers to questions, each of one state; sessions share them, so nobody may change them.
 
-    def __init__(self) -> None:
+    Who asks while another session asks the same waits for that answer.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
         self._lock = threading.Lock()
-        self._state: tuple[Index, str] | None = None
-        self._held: dict[tuple[Question, tuple[Any, ...]], Any] = {}
+        self._state: Any = None
+        self._held: dict[tuple[Question, tuple[Any, ...]], tuple[Any, Future[Any]]] = {}
 
-    def get(self, index: Index, question: Question, parameters: tuple[Any, ...]) -> Any:
-        key, state = (question, parameters), (index, index.generation)
+    def begin(self, state: Any) -> None:
+        """Forget all answers where the state is another than before."""
         with self._lock:
-            if self._state != state or len(self._held) >= MOST_ANSWERS:
+            if self._state != state:
                 self._state, self._held = state, {}
-            if key in self._held:
-                return self._held[key]
-        answer = (
-            index.query(question, parameters) if isinstance(question, str) else question(index, *parameters)
-        )
+
+    def get(self, index: Index, state: Any, question: Question, parameters: tuple[Any, ...]) -> Any:
+        """Return the answer that is held for ``state``, or ask the index; the oldest answer makes room."""
+        key, state = (question, parameters), (index, state)
         with self._lock:
-            if self._state == state:
-                self._held[key] = answer
-        return answer
+            held = self._held.pop(key, None)
+            answer: Future[Any] = held[1] if held and held[0] == state else Future()
+            known = held is not None and answer is held[1]
+            self._held[key] = (state, answer)
+            if len(self._held) > self._most:
+                del self._held[next(iter(self._held))]
+        if not known:
+            self._ask(index, key, answer)
+        return answer.result()
+
+    def _ask(self, index: Index, key: tuple[Question, tuple[Any, ...]], answer: Future[Any]) -> None:
+        question, parameters = key
+        try:
+            answer.set_result(
+                index.query(question, parameters)
+                if isinstance(question, str)
+                else question(index, *parameters)
+            )
+        except BaseException as error:
+            with self._lock:
+                if self._held.get(key, (None, None))[1] is answer:
+                    del self._held[key]
+            answer.set_exception(error)
 
     def forget(self) -> None:
         with self._lock:
             self._state, self._held = None, {}
 
 
-_answers = _Answers()
+_answers, _lasting = _Answers(MOST_ANSWERS), _Answers(MOST_LASTING)
 
 
 def generation() -> str:
@@ -118,7 +152,19 @@ def ask(question: Question, *parameters: Any) -> Any:
 
     The answer is shared: copy what you want to change.  Raises FlopwatchError, in words for people.
     """
-    return _answers.get(store(), question, parameters)
+    index = store()
+    state = index.generation
+    _answers.begin((index, state))
+    return _answers.get(index, state, question, parameters)
+
+
+def ask_of_machine(question: Question, machine: str, *parameters: Any) -> Any:
+    """Return the answer to a question that only what is known of one machine can change, as :func:`ask` does.
+
+    It is kept while others upload.  The question is asked with ``machine`` before ``parameters``.
+    """
+    state = ask(_STATE, machine)
+    return _lasting.get(store(), state, question, (machine, *parameters))
 
 
 def machines() -> dict[str, str]:

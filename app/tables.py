@@ -29,6 +29,7 @@ __all__ = [
     "MEASUREMENT",
     "MOVED",
     "RECEIPTS",
+    "REPRODUCED",
     "RUNS",
     "SPEEDUPS",
     "VERSIONS",
@@ -154,6 +155,9 @@ MACHINES = (
     Column("flopwatch", _plain("flopwatch_version")),
     _counted("problems"),
 )
+
+#: How many of its results each machine measured again, beside :data:`MACHINES`; rows of the view ``reproduced``.
+REPRODUCED = Column("Reproduced", _number("share"), lambda row: _again(row))
 
 JOBS = (
     Column("State", _plain("state")),
@@ -292,6 +296,11 @@ def _claimed(row: Row, low: Any, high: Any) -> str:
     return f"{shown[0] if shown[0] == shown[1] else ' – '.join(shown)} {row.get('unit')}"
 
 
+def _again(row: Row) -> str:
+    again = row.get("measured_again")
+    return f"{row.get('reproduced'):,} of {again:,}" if again else texts.ABSENT
+
+
 #: The same, one row for all that changed at one time, as :func:`app.events.together` puts them together.
 EVENTS_TOGETHER = (
     *EVENTS[:2],
@@ -323,19 +332,16 @@ def _behind(row: Row) -> str:
 def styled(board: Iterable[Row], columns: Sequence[Column]) -> Styler:
     """Return a table that shows each column's text and sorts by its value."""
     rows = list(board)
-    frame = pd.DataFrame({column.title: [column.value(row) for row in rows] for column in columns})
-    styler = frame.style
-    for column in columns:
-        if column.text is None:
-            continue
-        shown = {column.value(row): column.text(row) for row in rows}
-        styler = styler.format(_reading(shown), subset=[column.title])
+    styler = pd.DataFrame({column.title: [column.value(row) for row in rows] for column in columns}).style
+    written = [(place, column.text) for place, column in enumerate(columns) if column.text is not None]
+    body = [
+        [{"id": f"row{line}_col{place}", "display_value": text(row)} for place, text in written]
+        for line, row in enumerate(rows)
+    ]
+    # Streamlit asks a Styler for the text of each cell and nothing else; what pandas would do for that, a whole page
+    # of HTML, takes most of the time of a page with a long table.
+    styler._translate = lambda *_: {"body": body}
     return styler
-
-
-def _reading(shown: dict[Any, str]) -> Callable[[Any], str]:
-    """Return the formatter of a column; pandas hands it each value, NaN where there is none."""
-    return lambda value: shown.get(value, texts.ABSENT)
 
 
 def csv_of(board: Sequence[Row]) -> bytes:

@@ -55,9 +55,9 @@ def history(
     scale, unit = texts.time_scale(sorted(map(_value, drawn))[len(drawn) // 2])
     # Times are drawn whatever the unit of the case, because the changes are judged in time.
     timed: list[Row] = [{**row, "unit": "s"} for row in drawn]
-    trace = points.line(name, timed, [_moment(row.get("started")) for row in drawn], scale)
+    moments = [_moment(row.get("started")) for row in drawn]
+    trace = points.line(name, timed, moments, scale, hover=_hover)
     trace["line"] |= {"width": 1}
-    trace["hovertext"] = [_hover(name, row) for row in drawn]
     shapes, labels = _behind(context, drawn, scale, theme)
     return {
         "data": [trace, *_notes(context.notes, scale, drawn, theme)],

@@ -1,7 +1,7 @@
 """Points with intervals, joined to a line: what lines over sizes, versions and time have in common."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from app import colours, rows
@@ -36,9 +36,17 @@ def whiskers(drawn: Sequence[Row], scale: float, colour: str, thickness: float =
 
 
 def line(
-    name: str, drawn: Sequence[Row], x: Sequence[Any], scale: float, strength: float = 1.0
+    name: str,
+    drawn: Sequence[Row],
+    x: Sequence[Any],
+    scale: float,
+    strength: float = 1.0,
+    hover: Callable[[str, Row], str] = base.hover,
 ) -> dict[str, Any]:
-    """Return one series as points with intervals on a line, in the colour of its backend and dash of its variant."""
+    """Return one series as points with intervals on a line, in the colour of its backend and dash of its variant.
+
+    ``hover`` says what a point tells, from the name of the series and its row.
+    """
     first = drawn[0]
     colour = colours.paler(colours.backend(str(first.get("backend"))), strength)
     dash, symbol = colours.stroke(str(first.get("variant")))
@@ -51,7 +59,7 @@ def line(
         "error_y": whiskers(drawn, scale, colour),
         "line": {"color": colour, "dash": dash, "width": 2},
         "marker": {"color": colour, "symbol": symbol, "size": 8},
-        "hovertext": [base.hover(name, row) for row in drawn],
+        "hovertext": [hover(name, row) for row in drawn],
         "hovertemplate": "%{hovertext}<extra></extra>",
         "customdata": [[row.get("measurement_id"), row.get("run_id")] for row in drawn],
     }

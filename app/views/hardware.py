@@ -67,13 +67,14 @@ def _fastest(
     """Draw the fastest of each case on each machine."""
     st.subheader(f"{texts.escape(kernel)}: the fastest of each machine", anchor=False)
     by_id = {str(row["machine_id"]): row for row in described}
-    best: list[Row] = []
-    for machine in names:
-        mine = [row for row in board if row.get("machine_id") == machine]
-        best += [
-            {**row, "machine": names[machine], "rate_per_watt": _per_watt(row, by_id.get(machine, {}))}
-            for row in rows.fastest(mine)
-        ]
+    results: dict[str, list[Row]] = {machine: [] for machine in names}
+    for row in board:
+        results[str(row["machine_id"])].append(row)
+    best: list[Row] = [
+        {**row, "machine": names[machine], "rate_per_watt": _per_watt(row, by_id.get(machine, {}))}
+        for machine, mine in results.items()
+        for row in rows.fastest(mine)
+    ]
     if not best:
         st.info("No result fits these filters. Take one of them away in the side bar.")
         return

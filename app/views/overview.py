@@ -21,6 +21,7 @@ from app import (
     texts,
 )
 from app.rows import Row
+from data import queries
 
 __all__ = ["render"]
 
@@ -30,6 +31,7 @@ PAGE = "views/overview.py"
 STALE = timedelta(days=7)
 
 _RUNS = "SELECT * FROM runs ORDER BY started DESC LIMIT 10"
+_REPEATED = "SELECT run_id FROM runs WHERE reproduces IS NOT NULL LIMIT 1"
 _PROBLEMS = """
     SELECT case_id, backend, variant, status, reason, list_sort(list(DISTINCT machine)) AS machines
     FROM problems GROUP BY case_id, backend, variant, status, reason
@@ -50,6 +52,7 @@ _FASTEST = """
 _PAIRS = """
     SELECT n.*, p.time_ns AS old_time_ns, p.low_ns AS old_low_ns, p.high_ns AS old_high_ns, p.started AS old_started
     FROM latest AS n JOIN board AS p ON p.series_id = n.series_id AND p.started < n.started AND p.status = 'ok'
+        AND p.purpose = 'series'
     WHERE n.run_id = ? AND n.status = 'ok'
     QUALIFY row_number() OVER (PARTITION BY n.series_id ORDER BY p.started DESC) = 1
 """
@@ -83,8 +86,12 @@ def render() -> None:
     st.subheader("Machines", anchor=False)
     _stale(machines)
     fleet.render(machines)
+    again = _measured_again()
     parts.table(
-        machines, tables.MACHINES, key="machines", alt="Machines that have measured, the newest run first"
+        [{**again.get(row["machine_id"], {}), **row} for row in machines],
+        (*tables.MACHINES, tables.REPRODUCED) if again else tables.MACHINES,
+        key="machines",
+        alt="Machines that have measured, the newest run first",
     )
     jobs.render()
     st.subheader("Newest runs", anchor=False)
@@ -109,7 +116,7 @@ def _kernels(machine: str | None) -> list[str]:
 
 def _undecided(machine: str | None) -> list[Row]:
     """Return what changed on the machine and is not settled: confirmed first, then alarms, then the newest."""
-    return [] if machine is None else events.together(reading.ask(events.of_machine, machine).rows)
+    return [] if machine is None else events.together(reading.ask_of_machine(events.of_machine, machine).rows)
 
 
 def _claims(machine: str | None) -> None:
@@ -178,6 +185,24 @@ def _fastest(names: Mapping[str, str], machine: str | None) -> None:
         st.page_link("views/throughput.py", label=label, query_params={"machine": names[machine]})
     else:
         st.info("This machine has no result that is ok yet.")
+
+
+def _measured_again() -> dict[str | None, Row]:
+    """Say how many results were measured again and came out again; return the same by machine, empty for none."""
+    # Counting looks at every result there is, so that comes second.
+    found = reading.ask(queries.reproduced) if reading.ask(_REPEATED) else []
+    by_machine = {row["machine_id"]: row for row in found}
+    overall = by_machine.get(None, {})
+    if not overall.get("measured_again"):
+        st.markdown(":gray[No result has been measured again yet: flopwatch reproduce RUN does that.]")
+        return {}
+    share = texts.share(overall["measured_again"] / overall["results"])
+    st.markdown(
+        f"{overall['measured_again']:,} of {overall['results']:,} results ({share}) were measured again, and "
+        f"{overall['reproduced']:,} of these came out again "
+        f"({texts.share(overall['reproduced'] / overall['measured_again'])})."
+    )
+    return by_machine
 
 
 def _stale(machines: Sequence[Row]) -> None:

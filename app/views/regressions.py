@@ -7,6 +7,7 @@ import streamlit as st
 
 from app import charts, events, filters, parts, questions, reading, rows, tables, texts
 from app.rows import Row
+from data.changes import FEWEST
 from data.entries import Acceptance, Decision
 from data.errors import FlopwatchError
 
@@ -16,7 +17,10 @@ PAGE = "views/regressions.py"
 
 SLOWER, FASTER, BOTH = "slower", "faster", "both"
 
-_POINTS = f"SELECT {questions.RESULT} FROM board WHERE series_id = ? AND status = 'ok' ORDER BY started"  # noqa: S608
+_POINTS = f"""
+    SELECT {questions.RESULT} FROM board
+    WHERE machine_id = ? AND series_id = ? AND status = 'ok' AND purpose = 'series' ORDER BY started
+"""  # noqa: S608 - a constant
 _FLOOR = "SELECT noise_floor FROM noise_floors WHERE series_id = ?"
 _NOTES = """
     SELECT coalesce(since, "at") AS "at", author, text FROM annotations
@@ -43,7 +47,9 @@ def render() -> None:
         machine = filters.one("Machine", "machine", list(names), names.__getitem__)
         direction = filters.view([SLOWER, FASTER, BOTH])
         logarithmic = filters.scale()
-        changes = events.Changes([], []) if machine is None else reading.ask(events.of_machine, machine)
+        changes = (
+            events.Changes([], []) if machine is None else reading.ask_of_machine(events.of_machine, machine)
+        )
         start = filters.since()
         histories = filters.narrow(changes.series)
     if machine is None:
@@ -66,7 +72,7 @@ def render() -> None:
     _series(series, name, machine, [one for one in changes.rows if one["series_id"] == series], logarithmic)
     for one in shown[:1]:
         _triage(one)
-    _list(found, direction)
+    _list(found, direction, max(row["points"] for row in histories))
 
 
 def _name(row: Row) -> str:
@@ -89,13 +95,14 @@ def _choose(histories: Sequence[Row], found: Sequence[Row]) -> str:
 
 def _series(series: str, name: str, machine: str, changed: Sequence[Row], logarithmic: bool) -> None:
     """Draw one series with all that was going on."""
-    points = reading.ask(_POINTS, series)
+    points = reading.ask_of_machine(_POINTS, machine, series)
     floors = reading.ask(_FLOOR, series)
     floor = texts.finite(floors[0]["noise_floor"]) if floors else None
     changes, band = events.surroundings(points, changed, floor)
+    environments = {str(one["environment_id"]): one for one in reading.ask(questions.ENVIRONMENTS, machine)}
     context = charts.Context(
         changes,
-        events.steps(points, reading.ask(events.environments, machine)),
+        events.steps(points, environments),
         reading.ask(_notes, series, machine),
         band,
         changes[-1]["at"] if changes else None,
@@ -105,14 +112,20 @@ def _series(series: str, name: str, machine: str, changed: Sequence[Row], logari
         st.info("This series has no result that is ok.")
         return
     parts.chart(figure, key="history", alt=charts.describe_history(points, name, context))
-    source = "its noise floor, measured against itself" if floor else "its spread since the last change"
-    few = "" if len(points) >= 6 else " Fewer than six points cannot tell a change."
+    few = f" Fewer than {FEWEST} points cannot tell a change." if len(points) < FEWEST else ""
     st.markdown(
-        f":gray[A click on a point opens its run. The band is what noise alone explains: {source}. Dotted lines "
-        f"are new versions.{few}]"
+        f":gray[A click on a point opens its run. {_about_noise(band, floor)} Dotted lines are new versions.{few}]"
     )
     with st.expander("The points"):
         parts.table(list(reversed(points)), tables.MEASUREMENT, key="points", alt=f"The points of {name}")
+
+
+def _about_noise(band: tuple[float, float] | None, floor: float | None) -> str:
+    """Say what the band of a chart is, or why it has none."""
+    if band is None:
+        return "How far noise alone moves it is not known yet: that takes three points since the last change."
+    source = "its noise floor, measured against itself" if floor else "its spread since the last change"
+    return f"The band is what noise alone explains: {source}."
 
 
 def _triage(event: Row) -> None:
@@ -154,9 +167,15 @@ def _decide(event: Row, word: str, reason: str) -> None:
     st.rerun()
 
 
-def _list(found: Sequence[Row], direction: str) -> None:
-    """List the changes, each with its recent points."""
+def _list(found: Sequence[Row], direction: str, most_points: int) -> None:
+    """List the changes, each with its recent points; ``most_points`` has the longest of the series."""
     st.subheader("Changes", anchor=False)
+    if most_points < FEWEST:
+        st.info(
+            f"No series has {FEWEST} points yet, and fewer cannot tell a change. Each run adds a point to all "
+            "that it measures."
+        )
+        return
     if not found:
         what = "changed" if direction == BOTH else f"became {direction}"
         st.success(f"Nothing {what} among these series.")

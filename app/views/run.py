@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
-from app import charts, filters, machines, parts, reading, rows, tables, texts
+from app import charts, filters, machines, parts, questions, reading, rows, tables, texts
 from app.rows import Row
 from data import queries
 from data.errors import NotFound
@@ -14,7 +14,6 @@ __all__ = ["render"]
 
 PAGE = "views/run.py"
 
-_MACHINE = "SELECT * FROM machines WHERE machine_id = ?"
 _RUNS = "SELECT run_id, started, machine, profile FROM runs ORDER BY started DESC LIMIT 200"
 
 
@@ -111,7 +110,7 @@ def _facts(run: Row) -> dict[str, str]:
     """Return all that is known about where a run ran: machine, environment and program."""
     environment = dict(reading.ask(queries.environment, run["environment_id"]))
     environment["flopwatch"] = f"{run.get('flopwatch_version')} {run.get('flopwatch_commit')}"
-    found = reading.ask(_MACHINE, run.get("machine_id"))
+    found = reading.ask(questions.MACHINE, run.get("machine_id"))
     machine = machines.facts(found[0]) if found else {}
     return machines.flat(environment) | {f"machine.{name}": fact for name, fact in machine.items()}
 

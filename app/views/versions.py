@@ -14,9 +14,6 @@ LINES, MATRIX = "over versions", "matrix"
 _CHARTS = 6
 
 _KERNELS = "SELECT DISTINCT kernel FROM latest WHERE machine_id = ? AND status = 'ok'"
-_ENVIRONMENTS = """
-    SELECT * FROM environments WHERE environment_id IN (SELECT environment_id FROM runs WHERE machine_id = ?)
-"""
 #: The newest result of each series in each environment.
 _BOARD = f"""
     SELECT {questions.RESULT} FROM board WHERE machine_id = ? AND kernel = ? AND status = 'ok'
@@ -37,17 +34,17 @@ def render() -> None:
         {
             "machine": machines[newest],
             "kernel": _kernels(newest)[0],
-            "program": versions.offered(reading.ask(_ENVIRONMENTS, newest))[0],
+            "program": versions.offered(reading.ask(questions.ENVIRONMENTS, newest))[0],
         },
     )
     with st.sidebar:
         machine = filters.one("Machine", "machine", list(machines), machines.__getitem__)
         kernel = filters.one("Kernel", "kernel", _kernels(machine)) if machine else None
-        environments = reading.ask(_ENVIRONMENTS, machine) if machine else []
+        environments = reading.ask(questions.ENVIRONMENTS, machine) if machine else []
         program = filters.one("Versions of", "program", versions.offered(environments)) if machine else None
         view = filters.view([LINES, MATRIX])
         logarithmic = view == LINES and filters.scale()
-        found = reading.ask(_BOARD, machine, kernel) if kernel else []
+        found = reading.ask_of_machine(_BOARD, machine, kernel) if machine and kernel else []
         board = filters.recent(
             filters.narrow(found, [name for name in filters.COLUMNS if name != "kernel"]), filters.since()
         )

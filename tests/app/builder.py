@@ -99,7 +99,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Plan:
-    """One run: where, when and what."""
+    """One run: where, when, what and why; ``repeats`` are the verdicts of a repetition, as ``reproduce`` notes them."""
 
     cells: Sequence[Cell]
     machine: Machine = MACHINES["atlas"]
@@ -108,6 +108,8 @@ class Plan:
     profile: str = "quick"
     effort: str = "standard"
     complete: bool = True
+    purpose: str = "series"
+    repeats: dict[str, Any] | None = None
 
 
 def _stamp(moment: datetime) -> str:
@@ -184,7 +186,8 @@ def write_run(path: Path, plan: Plan) -> str:
         seed=7,
         command=["flopwatch", "run", "--profile", plan.profile],
         labels={"site": "test"},
-        protocol={"confidence": 0.95},
+        protocol={"confidence": 0.95, "purpose": plan.purpose}
+        | ({"reproduces": {"run": plan.repeats["original"]}} if plan.repeats else {}),
     )
     with RunFileWriter(path) as file:
         file.write(run)
@@ -197,6 +200,10 @@ def write_run(path: Path, plan: Plan) -> str:
             for line in _lines(cell):
                 file.write(line)
         file.write(Note(at=_stamp(plan.started), topic="noise", text="The machine was quiet."))
+        if plan.repeats is not None:
+            file.write(
+                Note(at=_stamp(plan.started), topic="reproduction", text="repeated", attributes=plan.repeats)
+            )
         if plan.complete:
             file.end()
     return run.id

@@ -180,8 +180,10 @@ def test_a_link_to_what_is_gone_says_so(fill: Fill) -> None:
     """A link that names an unknown machine asks for one instead of showing another."""
     fill(Plan(standard_cells()), Plan(standard_cells(), machine=MACHINES["cirrus"]))
     test = opened(THROUGHPUT, machine="vanished", unit="GFLOP/s")
-    assert not figures(test)
-    assert "not here" in said(test)
+    for _ in range(3):  # it stays so when new results draw the page again
+        assert not figures(test)
+        assert "not here" in said(test)
+        test.run()
 
 
 def test_an_odd_result_breaks_no_page(fill: Fill) -> None:

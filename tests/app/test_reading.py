@@ -1,11 +1,13 @@
 """Reading: one index, answers that belong to a state of it, trouble in words."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from app import reading
+from data.entries import Withdrawal
 from data.errors import FlopwatchError
 from data.index import Index
 from tests.app.builder import MACHINES, Plan, standard_cells
@@ -45,6 +47,55 @@ def test_new_results_change_the_answer(fill: Fill) -> None:
     fill(Plan(standard_cells(), machine=MACHINES["cirrus"]))
     wait_for_change(before)
     assert reading.ask(COUNT)[0]["runs"] == 2
+
+
+def test_what_is_about_one_machine_is_kept_while_others_upload(fill: Fill) -> None:
+    """The answer stays until that machine measures, or somebody states something about results."""
+    asked: list[str] = []
+
+    def runs_of(index: Index, machine: str) -> int:
+        asked.append(machine)
+        return len(index.query("FROM runs WHERE machine_id = ?", [machine]))
+
+    def answer() -> int:
+        reading.store().sync()
+        return int(reading.ask_of_machine(runs_of, MACHINES["atlas"].id))
+
+    (first,) = fill(Plan([]))
+    assert [answer(), answer()] == [1, 1]
+    fill(Plan([], machine=MACHINES["cirrus"]))
+    assert answer() == 1
+    assert len(asked) == 1
+    (second,) = fill(Plan([]))
+    assert answer() == 2
+    reading.store().state(Withdrawal(run=second, reason="throttled"))
+    assert answer() == 1
+    assert len(asked) == 3
+    assert first != second
+
+
+def test_a_question_of_many_sessions_is_asked_once(fill: Fill) -> None:
+    """Sessions that ask at the same time get one answer; where it fails, the next one asks anew."""
+    fill(Plan([]))
+    asked: list[int] = []
+
+    def slowly(index: Index, number: int) -> list[int]:
+        asked.append(number)
+        time.sleep(0.3)
+        if number in asked[:-1]:
+            return [number]
+        raise FlopwatchError("too early")
+
+    def told(_: int) -> str:
+        try:
+            return str(reading.ask(slowly, 7))
+        except FlopwatchError as error:
+            return str(error)
+
+    with ThreadPoolExecutor(8) as sessions:
+        assert set(sessions.map(told, range(8))) == {"too early"}
+        assert set(sessions.map(told, range(8))) == {"[7]"}
+    assert asked == [7, 7]
 
 
 def test_pages_read_while_another_process_owns(fill: Fill) -> None:

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from app import exports, measuring, reading
+from data.changes import FEWEST
 from data.errors import BadInput
 from data.report.selection import Selection
 from tests.app.builder import ENVIRONMENT, MACHINES, Plan, standard_cells
@@ -118,6 +119,69 @@ def test_a_change_is_found_shown_and_decided(fill: Fill, monkeypatch: pytest.Mon
     (held,) = reading.store().query("FROM decisions")
     assert held["series_id"] in series
     assert (held["kind"], held["reason"]) == ("acceptance", "a newer library")
+
+
+def test_short_series_say_that_they_cannot_tell_a_change_yet(fill: Fill) -> None:
+    """With fewer points than a change takes, nothing is called unchanged, and the missing noise band is explained."""
+    days = [Plan(standard_cells(), started=START + timedelta(days=day)) for day in range(FEWEST)]
+    fill(*days[: FEWEST - 1])
+    test = opened(REGRESSIONS, machine="atlas")
+    assert f"No series has {FEWEST} points yet" in said(test)
+    assert not test.success
+    assert "The band is what noise alone explains" in said(test)
+    fill(days[-1])
+    reading.store().sync()
+    test = opened(REGRESSIONS, machine="atlas")
+    assert f"No series has {FEWEST} points yet" not in said(test)
+    assert [found.value for found in test.success] == ["Nothing became slower among these series."]
+
+
+def test_a_band_that_is_not_known_is_explained(fill: Fill) -> None:
+    """Two points have no band, and the caption says what it takes."""
+    fill(*(Plan(standard_cells(), started=START + timedelta(days=day)) for day in range(2)))
+    text = said(opened(REGRESSIONS, machine="atlas"))
+    assert "How far noise alone moves it is not known yet" in text
+    assert "The band is" not in text
+
+
+def test_environments_measured_side_by_side_are_no_points_of_a_series(fill: Fill) -> None:
+    """A matrix with an old library makes no history: neither in the list of changes nor in the chart."""
+    fill(
+        *(
+            Plan(
+                standard_cells(0.5 if day % 2 else 1.0),
+                started=START + timedelta(days=day),
+                purpose="matrix" if day % 2 else "series",
+            )
+            for day in range(14)
+        )
+    )
+    test = opened(REGRESSIONS, machine="atlas", view="both")
+    (figure,) = figures(test)
+    assert len(figure["data"][0]["y"]) == 7
+    assert [found.value for found in test.success] == ["Nothing changed among these series."]
+
+
+def test_the_overview_says_what_was_measured_again(fill: Fill) -> None:
+    """Before anything was repeated it says how that is done, then how much came out again, overall and by machine."""
+    first, _ = fill(
+        Plan(standard_cells()), Plan(standard_cells(2.0), machine=MACHINES["borealis"], started=START)
+    )
+    assert "No result has been measured again yet" in said(opened())
+    cells = [
+        {"case": f"matmul/{size}", "variant": "blas", "condition": "given", "backend": "numpy", "device": "cpu",
+         "threads": 8, "verdict": "reproduced" if size < 1024 else "not reproduced"}
+        for size in (128, 512, 1024)
+    ]  # fmt: skip
+    note = {"original": first, "comparability": "same", "differences": [], "results": cells}
+    fill(Plan(standard_cells(), started=START + timedelta(days=60), purpose="reproduction", repeats=note))
+    reading.store().sync()
+    test = opened()
+    assert "were measured again, and 2 of these came out again (67%)" in said(test)
+    machines = next(frame.value for frame in test.dataframe if "Processor" in frame.value.columns)
+    shares = dict(zip(machines["Machine"], machines["Reproduced"], strict=True))
+    assert 0 < shares["atlas"] < 1
+    assert shares["borealis"] == 0
 
 
 def test_the_overview_tells_what_changed_and_what_is_claimed(fill: Fill) -> None:
