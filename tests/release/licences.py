@@ -16,7 +16,11 @@ __all__ = ["locked", "page", "stated"]
 
 ROOT = Path(__file__).resolve().parents[2]
 #: what the lock holds for other systems than this one, and so cannot be asked here
-_ELSEWHERE = {"colorama": "BSD License", "httpx2-jsfetch": "BSD-3-Clause"}
+_ELSEWHERE = {
+    "colorama": "BSD License",
+    "httpx2-jsfetch": "BSD-3-Clause",
+    "onemkl-license": "Intel Simplified Software License (Other/Proprietary License)",
+}
 #: an extra is named where the ones before it do not bring a distribution already
 _PARTS = ("base", "app", "blas", "dev")
 _HEAD = """\
