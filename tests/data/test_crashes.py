@@ -152,9 +152,7 @@ def test_a_killed_run_is_completed(
     """``flopwatch run`` and its workers are killed: all that was written stays, and ``--resume`` completes it."""
     if case.startswith("fake/"):
         monkeypatch.setenv("FLOPWATCH_KERNELS", str(ROOT / "tests" / "runners" / "fake_kernels.py"))
-    wishes: tuple[str, ...] = ("--case", case, "--backend", "numpy", "--threads", "1", "--effort", "smoke")
-    if case.startswith("fake/"):
-        wishes += ("--variant", "one-ms", "--variant", "two-ms")
+    wishes = ("--case", case, "--backend", "numpy", "--threads", "1", "--effort", "smoke")
     homes = [
         KilledRuns(tmp_path / str(number), tmp_path / "numba", wishes, rng.randrange(2**32))
         for number in range(at_once)

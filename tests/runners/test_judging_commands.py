@@ -138,7 +138,7 @@ def test_a_change_of_environment_is_measured_beside_the_one_before(
         return Built(Place(variables=told), "numpy==2.5.0 --hash=sha256:00\n", home)
 
     monkeypatch.setattr("runners.confirm.build", build)
-    names = (("fake/steady", "as-told"), ("fake/steady", "unknown"))
+    names = (("fake/told", "as-told"), ("fake/told", "unknown"))
     changed = {"packages": {"numpy": "2.5.0"}}
     with fill(home, 20, 12, ratio=2.0, machine=describe_machine(), names=names, **changed) as index:
         runs = _runs(index)
