@@ -208,7 +208,7 @@ def test_install_shows_its_steps_and_can_be_undone(tmp_path, monkeypatch, capsys
         (("print", "cron", "--name", "a b"), "no name"),
         (("print", "slurm", "--shared", "x", "--node-type", "a:b"), "KEY=VALUE"),
         (("print", "kubernetes"), "leaves nothing behind"),
-        (("start", "cron"), "choose from"),
+        (("start", "cron"), "there is no 'start'"),
     ],
 )
 def test_wrong_wishes_are_one_line(words, said, capsys):
