@@ -42,8 +42,18 @@ _ROWS_SENT = 300
 _ROW_PIXELS = 34
 
 
-#: Streamlit leaves a hand's breadth above the title.
-_STYLE = "<style>[data-testid=stMainBlockContainer]{padding-top:4.5rem;padding-bottom:3rem}</style>"
+#: Streamlit leaves a hand's breadth above the title.  Without a pointer the buttons of tables are always there, and
+#: need a place; on a narrow screen a chart keeps the button for its picture only, which hides nothing, and a wide
+#: heatmap can be pushed sideways.
+_STYLE = """<style>
+[data-testid=stMainBlockContainer] { padding-top: 4.5rem; padding-bottom: 3rem }
+@media (hover: none) { [data-testid=stElementContainer]:has([data-testid=stDataFrame]) { margin-top: 2.2rem } }
+@media (max-width: 640px) {
+    .js-plotly-plot .modebar-btn:not([data-attr=toImage], [data-title^=Download]) { display: none }
+    .st-key-speedups, .st-key-matrix { overflow-x: auto }
+    .st-key-speedups > *, .st-key-matrix > * { min-width: 44rem }
+}
+</style>"""
 
 
 def frame(logo: Path) -> None:

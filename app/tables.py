@@ -181,7 +181,7 @@ RUNS = (
     _counted("not_ok"),
     Column(
         "flopwatch",
-        lambda row: f"{row.get('flopwatch_version') or '?'} ({str(row.get('flopwatch_commit') or '?')[:8]})",
+        lambda row: texts.program(row.get("flopwatch_version"), row.get("flopwatch_commit")),
     ),
     Column("Run", lambda row: f"{_RUN}{row.get('run_id')}", link=_RUN),
 )

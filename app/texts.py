@@ -13,6 +13,7 @@ __all__ = [
     "finite",
     "interval",
     "moment",
+    "program",
     "rate",
     "rate_interval",
     "ratio",
@@ -120,6 +121,11 @@ def moment(value: Any) -> str:
     if not isinstance(value, datetime):
         return ABSENT if value is None else str(value)
     return (value.astimezone(UTC) if value.tzinfo else value).strftime("%Y-%m-%d %H:%M")
+
+
+def program(version: Any, commit: Any) -> str:
+    """Return a version of flopwatch with its commit where that is known: ``0.1.0 (0123abcd)``."""
+    return f"{version or '?'} ({str(commit)[:8]})" if commit else str(version or "?")
 
 
 def escape(text: Any) -> str:

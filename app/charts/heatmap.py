@@ -76,7 +76,7 @@ def speedups(
             theme,
             130 + (46 if len(cases) <= 8 else 30) * len(cases),
             "",
-            xaxis=base.axis(theme, type="category", side="top", **plain),
+            xaxis=base.axis(theme, type="category", side="top", tickangle=0, **plain),
             yaxis=base.axis(theme, type="category", autorange="reversed", **plain),
         ),
     }

@@ -4,6 +4,7 @@ import html
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Any
 
 from app import colours, rows, texts
@@ -11,6 +12,10 @@ from app.charts import base, points
 from app.rows import Row
 
 __all__ = ["Context", "describe_history", "history"]
+
+#: Moments within this are shown on an axis of an hour, which would else count in microseconds.
+_ONE_MOMENT = timedelta(minutes=1)
+_AROUND = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
@@ -69,7 +74,7 @@ def history(
             margin={"l": 8, "r": 8, "t": 56, "b": 8, "pad": 4},
             shapes=shapes,
             annotations=labels,
-            xaxis=base.axis(theme, type="date", showgrid=False),
+            xaxis=base.axis(theme, type="date", showgrid=False, **_span(drawn)),
             yaxis=base.axis(
                 theme,
                 title=base.title(f"{unit} a call, less is better", theme),
@@ -78,6 +83,14 @@ def history(
             ),
         ),
     }
+
+
+def _span(drawn: Sequence[Row]) -> dict[str, Any]:
+    """Return the range of the axis of time where there is one moment only."""
+    moments = [row["started"] for row in drawn if isinstance(row.get("started"), datetime)]
+    if not moments or max(moments) - min(moments) >= _ONE_MOMENT:
+        return {}
+    return {"range": [_moment(min(moments) - _AROUND), _moment(max(moments) + _AROUND)]}
 
 
 def _hover(name: str, row: Row) -> str:

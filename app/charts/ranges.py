@@ -71,7 +71,7 @@ def claims(found: Sequence[Row], theme: colours.Theme) -> base.Figure | None:
             bargap=0.45,
             xaxis=base.axis(
                 theme,
-                title=base.title("times the middle of the published range", theme),
+                title=base.title("times the published middle", theme),
                 **base.logarithmic(values, margin=0.08),
             ),
             yaxis=base.axis(

@@ -27,7 +27,7 @@ def ceiling_shares(best: Sequence[Row], theme: colours.Theme) -> base.Figure | N
     share_axis = base.axis(
         theme, title=base.title("share of the measured ceiling", theme), rangemode="tozero"
     )
-    share_axis |= {"range": [0, 1.1 * longest], "tickvals": [0, 25, 50, 75, 100]}
+    share_axis |= {"range": [0, 1.02 * longest], "tickvals": [0, 25, 50, 75, 100]}
     share_axis["ticktext"] = ["0", "25%", "50%", "75%", "100%"]
     cases = [html.escape(str(row.get("case_id"))) for row in drawn]
     return {
@@ -40,6 +40,8 @@ def ceiling_shares(best: Sequence[Row], theme: colours.Theme) -> base.Figure | N
             120 + 28 * len(drawn),
             "backend",
             barmode="overlay",
+            # Space for the figure at the end of the longest bar, on a narrow screen, too.
+            margin={"l": 8, "r": 48, "t": 8, "b": 8, "pad": 4},
             bargap=0.35,
             showlegend=True,
             xaxis=share_axis,

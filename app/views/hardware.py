@@ -5,7 +5,7 @@ from typing import Any
 
 import streamlit as st
 
-from app import charts, filters, machines, parts, questions, reading, rows, tables, texts
+from app import charts, filters, fleet, machines, parts, questions, reading, rows, tables, texts
 from app.rows import Row
 
 __all__ = ["render"]
@@ -14,7 +14,6 @@ PAGE = "views/hardware.py"
 
 ABSOLUTE, SHARE = "absolute", "of ceiling"
 
-_MACHINES = "SELECT * FROM machines ORDER BY last_seen DESC, machine_id LIMIT 200"
 _KERNELS = "SELECT DISTINCT kernel FROM latest WHERE status = 'ok'"
 _BOARD = f"SELECT {questions.RESULT} FROM latest WHERE kernel = ? AND status = 'ok'"  # noqa: S608 - a constant
 _CEILINGS = """
@@ -28,7 +27,7 @@ _SIDE_BY_SIDE = 12
 def render() -> None:
     """Draw the page."""
     parts.title("Hardware", "Which machine is fastest at what, and how much of what it could reach?")
-    described = reading.ask(_MACHINES)
+    described = fleet.machines()
     if not described:
         parts.empty()
         return

@@ -82,12 +82,12 @@ def _name(row: Row) -> str:
 
 
 def _choose(histories: Sequence[Row], found: Sequence[Row]) -> str:
-    """Ask for a series: those that changed come first."""
+    """Ask for a series: those that changed come first, then those that are long enough to tell a change."""
     changed = list(dict.fromkeys(str(one["series_id"]) for one in found))
     by_id = {str(row["series_id"]): row for row in histories}
     others = sorted(
         (key for key in by_id if key not in changed),
-        key=lambda key: rows.case_order(str(by_id[key]["case_id"])),
+        key=lambda key: (by_id[key]["points"] < FEWEST, rows.case_order(str(by_id[key]["case_id"]))),
     )
     named = {key: _name(by_id[key]) for key in [*changed, *others]}
     return filters.listed("Series", "series", named)

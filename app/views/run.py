@@ -55,7 +55,7 @@ def _provenance(run: Row) -> None:
         st.metric("State", str(run.get("status")), border=True, width=165)
     st.markdown(
         f":gray[{texts.escape(run.get('run_id'))}, started {parts.ago(run.get('started'))}, flopwatch "
-        f"{texts.escape(run.get('flopwatch_version'))} at {texts.escape(run.get('flopwatch_commit') or '?')}]"
+        f"{texts.escape(texts.program(run.get('flopwatch_version'), run.get('flopwatch_commit')))}]"
     )
     st.markdown("To measure it again, in the environment that it had:")
     st.code(f"flopwatch reproduce {run.get('run_id')}", language="bash")

@@ -61,7 +61,8 @@ def render() -> None:
         return
     if len(held) < 2:
         _one_version(program, held[0])
-    if view == MATRIX and len(held) > 1:
+        _results(program, measured)
+    elif view == MATRIX:
         _matrix(program, measured, held)
     else:
         _lines(program, measured, logarithmic)
@@ -94,6 +95,10 @@ def _lines(program: str, measured: list[Row], logarithmic: bool) -> None:
         st.caption(
             f"{len(cases) - _CHARTS} more cases are in the table; choose them in the side bar to see them drawn."
         )
+    _results(program, measured)
+
+
+def _results(program: str, measured: list[Row]) -> None:
     ordered = sorted(measured, key=lambda row: rows.case_order(str(row["case_id"])))
     parts.table(ordered, tables.VERSIONS, key="versions", alt=f"Results over versions of {program}")
 

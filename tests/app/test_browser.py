@@ -301,7 +301,7 @@ EVERY_PAGE = {
     "/speedups?machine=atlas&kernel=matmul": ".js-plotly-plot",
     "/regressions?machine=atlas": ".js-plotly-plot",
     "/hardware?kernel=matmul": DRAWN,
-    "/versions?machine=atlas&kernel=matmul&program=numpy": ".js-plotly-plot",
+    "/versions?machine=atlas&kernel=matmul&program=numpy": "[data-testid=stDataFrame]",
     "/serialization?machine=atlas&model=small": DRAWN,
     "/claims?machine=atlas": ".js-plotly-plot",
     "/run": ".js-plotly-plot",

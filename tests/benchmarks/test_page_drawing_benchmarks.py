@@ -29,7 +29,7 @@ _TITLE = "() => document.querySelector('h1')"
 #: Plotly has calculated the first chart and put it on the screen; answers with the type of its first trace.
 _CHART = """() => {
     const chart = document.querySelector('.js-plotly-plot');
-    const drawn = chart && chart.calcdata && chart.querySelector('.cartesianlayer .plot');
+    const drawn = chart && chart.calcdata && chart.querySelector('.cartesianlayer .subplot');
     return drawn ? chart.data[0].type : false;
 }"""
 
