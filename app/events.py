@@ -16,7 +16,9 @@ from data.regressions import History, State, find_events, is_alarm
 __all__ = ["OPEN", "Changes", "of_machine", "steps", "surroundings", "together"]
 
 #: So many of a series' last points are drawn small in a list.
-_SPARKS = 60
+_SPARKS = 40
+#: So many new versions can be told apart behind the points of a series.
+_STEPS = 30
 #: States in which a change still asks for somebody's attention.
 OPEN = (State.CONFIRMED.value, State.NEW.value)
 
@@ -57,7 +59,8 @@ def of_machine(index: Index, machine: str) -> Changes:
                 "alarm": is_alarm(event, member),
                 "cause": event.sentence[:1].upper() + event.sentence[1:],
                 "event": event.id,
-                "recent_ns": list(member.history.time_ns[-_SPARKS:]),
+                # Whole nanoseconds: a list of them goes to the browser for each change.
+                "recent_ns": [round(time) for time in member.history.time_ns[-_SPARKS:]],
             }
             for event in found
             for member in event.members
@@ -104,14 +107,18 @@ def _difference(before: Row | None, after: Row | None) -> str:
 
 
 def steps(points: Sequence[Row], known: dict[str, Row]) -> list[Row]:
-    """Return the moments at which a series went on in another environment, and what had changed."""
+    """Return the newest moments at which a series went on in another environment, and what had changed."""
+    moved = [
+        (before, after)
+        for before, after in pairwise(points)
+        if before.get("environment_id") != after.get("environment_id")
+    ]
     return [
         {
             "at": after.get("started"),
             "text": _difference(*(known.get(str(row.get("environment_id"))) for row in (before, after))),
         }
-        for before, after in pairwise(points)
-        if before.get("environment_id") != after.get("environment_id")
+        for before, after in moved[-_STEPS:]
     ]
 
 

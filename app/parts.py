@@ -1,6 +1,7 @@
 """What pages have in common: the title with its question, the empty store, a chart with its table, trouble in words."""
 
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -40,6 +41,9 @@ _ROWS_SHOWN = 10
 #: And longer ones than this are cut: nobody scrolls so far, and each row costs every visit time.
 _ROWS_SENT = 300
 _ROW_PIXELS = 34
+#: A table takes a browser a tenth of a second and more, and what arrives together is shown together.
+_HEAD_START_S = 0.25
+_PAGE, _OPENED, _CHARTED = "flopwatch-page", "flopwatch-opened", "flopwatch-charted"
 
 
 #: Streamlit leaves a hand's breadth above the title.  Without a pointer the buttons of tables are always there, and
@@ -82,6 +86,8 @@ def is_local() -> bool:
 
 def title(name: str, question: str) -> None:
     """Head the page with its name and the question that it answers."""
+    if st.session_state.get(_PAGE) != name:
+        st.session_state.update({_PAGE: name, _OPENED: True, _CHARTED: False})
     st.title(name, anchor=False)
     st.markdown(f":gray[{question}]")
 
@@ -108,6 +114,7 @@ def chart(figure: Figure, *, key: str, alt: str) -> None:
 
     A mark carries its measurement and run as ``customdata``.
     """
+    st.session_state[_CHARTED] = True
     config = {
         **charts.CONFIG,
         "toImageButtonOptions": {**charts.CONFIG["toImageButtonOptions"], "filename": key},
@@ -132,6 +139,7 @@ def table(
 
     With ``choose``, a row can be chosen, and is returned once.
     """
+    _head_start()
     height = _ROW_PIXELS * (1 + min(len(board), _ROWS_SHOWN)) + 3
     config: dict[str, Any] = {}
     for column in columns:
@@ -168,6 +176,13 @@ def table(
             help=f"{alt}, with all digits and columns",
         )
     return _chosen(board, list(shown.selection.rows), key) if choose else None
+
+
+def _head_start() -> None:
+    """Let the browser draw the first chart of a page that was just opened, before a table keeps it busy."""
+    if st.session_state.get(_OPENED) and st.session_state.get(_CHARTED):
+        st.session_state[_OPENED] = False
+        time.sleep(_HEAD_START_S)
 
 
 def _chosen(board: Sequence[Row], places: list[int], key: str) -> Row | None:

@@ -27,7 +27,7 @@ PAGES = {
     "regressions": {"machine": "machine-0"},
     "hardware": {"kernel": "matmul"},
     "versions": {"machine": "machine-0", "kernel": "matmul", "program": "numpy"},
-    "serialization": {"machine": "machine-0", "model": "0"},
+    "serialization": {"machine": "machine-0", "model": "5", "view": "save"},
     "claims": {"machine": "machine-0"},
     "run": {},
     "exchange": {"do": "export"},
