@@ -5,7 +5,6 @@ free: it follows the ledger and publishes copies, which other commands read.
 """
 
 import asyncio
-import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,25 +14,15 @@ import streamlit as st
 
 from app import api, measuring, reading
 from app.api import access, runs
+from data.processes import collect_rarely
 
 __all__ = ["app"]
-
-
-#: A run file is thousands of objects without a cycle; looking for cycles every 700 took a seventh of all time.
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000
-
-
-def _collect_rarely() -> None:
-    """Look for cycles less often, and no more among what was there when the server started."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[dict[str, Any]]:
     """Open the index without keeping anybody waiting, and let go of it in the end."""
-    _collect_rarely()
+    collect_rarely()
     reading.start()
     runs.checkers.open()
     try:

@@ -3,7 +3,6 @@
 They are started with the first file that comes, and the files that come meanwhile are checked here.
 """
 
-import gc
 import multiprocessing
 import os
 import signal
@@ -14,14 +13,12 @@ from concurrent.futures.process import BrokenProcessPool
 
 from data.checking import Checked, check
 from data.errors import NotStored
-from data.processes import empty_main, end_with_parent
+from data.processes import collect_rarely, empty_main, end_with_parent
 
 __all__ = ["Checkers"]
 
 #: So many at most; each has some 100 MB.
 _MOST = 4
-#: A file makes thousands of objects and no cycle.
-_OBJECTS_BETWEEN_COLLECTIONS = 50_000
 #: So long each waits for the others to be started.
 _START_S = 0.2
 
@@ -88,6 +85,5 @@ class Checkers:
 
 def _begin() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which ends this
-    gc.freeze()
-    gc.set_threshold(_OBJECTS_BETWEEN_COLLECTIONS)
+    collect_rarely()
     end_with_parent()

@@ -15,7 +15,7 @@ from data.entries import Record, decode
 from data.errors import FlopwatchError
 from data.ledger import RUN, Entry, Ledger
 from data.rows import Loaded, insert_runs, insert_statements, longest_line, measurement_rows
-from data.rundocument import RunDocument, read_times
+from data.rundocument import RunDocument, read_times, whole_lines
 from data.summary import Summary, summarise
 
 __all__ = ["APPLIED", "CONFLICT", "REFUSED", "SUPERSEDED", "Arrival", "apply", "arrival_of", "take"]
@@ -139,8 +139,8 @@ def _judge(arrival: Arrival, winner: Arrival, ledger: Ledger) -> None:
 def _continues(winner: Arrival, arrival: Arrival, ledger: Ledger) -> bool:
     """Whether the file that counts begins with all whole lines of the other; the unreadable begins with nothing."""
     try:
-        content = ledger.read(arrival.entry.sha256)
-        return ledger.read(winner.entry.sha256).startswith(content[: content.rfind(b"\n") + 1])
+        shorter = whole_lines(ledger.read(arrival.entry.sha256))
+        return whole_lines(ledger.read(winner.entry.sha256)).startswith(shorter)
     except FlopwatchError:
         return False
 

@@ -18,7 +18,7 @@ from data.entries import Record
 from data.errors import BadInput
 from data.ledger import Entry, Ledger
 from data.records import Run
-from data.rundocument import KINDS, RunDocument
+from data.rundocument import KINDS, RunDocument, whole_lines
 from data.summary import Key, Summary
 
 __all__ = [
@@ -270,8 +270,7 @@ def _file(stack: contextlib.ExitStack, loaded: Loaded, ledger: Ledger) -> Path:
         return path
     places.scratch().mkdir(parents=True, exist_ok=True)
     copy = Path(stack.enter_context(TemporaryDirectory(dir=places.scratch()))) / "known.jsonl"
-    content = ledger.read(loaded.entry.sha256)
-    content = content[: content.rfind(b"\n") + 1]  # a torn last line does not count
+    content = whole_lines(ledger.read(loaded.entry.sha256))
     if loaded.document.unknown:
         lines = content.split(b"\n")[:-1]
         content = b"".join(line + b"\n" for line in lines if msgspec.json.decode(line)["kind"] in KINDS)

@@ -16,7 +16,7 @@ from data.errors import FlopwatchError
 from data.estimate import judge
 from data.index import Index
 from data.rundocument import RunDocument, read
-from data.summary import Key
+from data.summary import key_of
 from data.words import Status, Verdict
 
 __all__ = [
@@ -63,14 +63,6 @@ class Mean:
     missing: Sequence[str]
 
 
-def _key(row: Row) -> Key:
-    """Return what makes a row this measurement within its run."""
-    case, variant, condition, backend, device = (
-        str(row[name]) for name in ("case_id", "variant", "condition", "backend", "device")
-    )
-    return case, variant, condition, backend, device, int(row["threads"])
-
-
 def pairs(document: Callable[[str], RunDocument]) -> Compare:
     """Return a comparison of rows of one run, whose file ``document`` reads by its id, or raises FlopwatchError."""
 
@@ -81,7 +73,7 @@ def pairs(document: Callable[[str], RunDocument]) -> Compare:
             held = document(str(new["run_id"]))
         except FlopwatchError:
             return None  # the intervals of the index have to do
-        return compare_within(held, held.processes, _key(new), _key(old), comparisons=comparisons)
+        return compare_within(held, held.processes, key_of(new), key_of(old), comparisons=comparisons)
 
     return compare
 

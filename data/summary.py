@@ -1,7 +1,7 @@
 """From the lines of a run to one row a measurement: time, interval, rate, share of the ceiling, status."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from statistics import median
@@ -13,7 +13,7 @@ from data.physics import batch_contradicts, below_empty_call, empty_call_ns
 from data.records import Ceiling, Cell, Error, Measurement, Process, Run, Samples, Skipped, Work
 from data.words import Status
 
-__all__ = ["UNITS", "Document", "Key", "Summary", "merge", "summarise", "work_per_unit"]
+__all__ = ["UNITS", "Document", "Key", "Summary", "key_of", "merge", "summarise", "work_per_unit"]
 
 Key = tuple[str, str, str, str, str, int]
 Measured = Measurement | Ceiling
@@ -128,6 +128,13 @@ class Summary:
         self.time_ns = self.low_ns = self.high_ns = self.best_ns = self.p10_ns = self.p90_ns = None
         self.rate = self.rate_low = self.rate_high = None
         self.share_of_ceiling = None
+
+
+def key_of(cell: Mapping[str, Any], case: str = "case_id") -> Key:
+    """Return the key that names of a row or a line make, where the one of its case is called ``case``."""
+    names = (str(cell[name]) for name in (case, "variant", "condition", "backend", "device"))
+    case_id, variant, condition, backend, device = names
+    return case_id, variant, condition, backend, device, int(cell["threads"])
 
 
 def merge(lines: Iterable[Measured]) -> dict[Key, list[Measured]]:

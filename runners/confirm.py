@@ -15,7 +15,7 @@ from data.estimate import MARGIN
 from data.index import Index
 from data.regressions import Event, Member, State
 from data.rundocument import read
-from data.summary import Key
+from data.summary import Key, key_of
 from data.versions import compare_arms
 from data.words import Status
 from runners.environments import Refused, build
@@ -80,11 +80,7 @@ def _decide(index: Index, member: Member, figures: Figures, run: Mapping[str, st
 
 
 def _key(member: Member) -> Key:
-    cell = member.history.cell
-    case, variant, condition, backend, device = (
-        str(cell[name]) for name in ("case", "variant", "condition", "backend", "device")
-    )
-    return case, variant, condition, backend, device, int(cell["threads"])
+    return key_of(member.history.cell, "case")
 
 
 def _together(members: Iterable[Member]) -> list[list[Member]]:

@@ -45,10 +45,8 @@ def finished(cells: Cells, blocks: Mapping[int, int], replication: Replication) 
     first, *others = timed
     if not others:
         logs = [process_log_time(line.samples) for line in timed[first] if line.samples]
-        return {first} if _is_narrow(logs, replication) else set()
-    done = {
-        key for key in others if _is_narrow(paired_logs(timed[key], timed[first], blocks)[1], replication)
-    }
+        return {first} if _narrow(logs, replication) else set()
+    done = {key for key in others if _narrow(paired_logs(timed[key], timed[first], blocks)[1], replication)}
     return done | ({first} if len(done) == len(others) else set())
 
 
@@ -57,20 +55,21 @@ def is_decided(logs: Sequence[float], replication: Replication) -> bool:
 
     A ratio near 1 is then the same; one that chance put beside 1 goes on until it is within the margin or beyond it.
     """
-    if not _is_narrow(logs, replication):
+    interval = _narrow(logs, replication)
+    if interval is None:
         return False
-    low, high = sign_interval(logs, replication.confidence)
+    low, high = interval
     end = math.log1p(replication.margin or 0.0)
     return not any(low <= edge <= high for edge in (-end, end))
 
 
-def _is_narrow(logs: Sequence[float], replication: Replication) -> bool:
-    """Say whether the interval of these logarithms is no wider than the wished precision either way."""
+def _narrow(logs: Sequence[float], replication: Replication) -> tuple[float, float] | None:
+    """Return the interval of these logarithms if it is no wider than the wished precision either way, else None."""
     assert replication.precision is not None
     if len(logs) < minimum_processes(replication.confidence):
-        return False
+        return None
     low, high = sign_interval(logs, replication.confidence)
-    return (high - low) / 2 <= math.log1p(replication.precision)
+    return (low, high) if (high - low) / 2 <= math.log1p(replication.precision) else None
 
 
 def spent_s(cells: Cells) -> float:

@@ -10,10 +10,11 @@ import numpy as np
 
 from runners.arrays import fresh_output, normal
 from runners.kernels import _layernorm as loops
-from runners.kernels._checking import UNIT, compare, memoised
+from runners.kernels._checking import UNIT, memoised
 from runners.kernels._elementwise import streams
+from runners.kernels._rows import case_of_rows, compare_rows, some_rows
 from runners.profiles import QUICK, STANDARD
-from runners.workload import Case, Check, Job, Kernel, Work
+from runners.workload import Case, Check, Job, Kernel
 
 __all__ = ["KERNELS"]
 
@@ -24,22 +25,6 @@ _SHAPES = {
     (8, 1024, 1280): STANDARD,
     (4, 2048, 2048): STANDARD,
 }
-_ROWS_COMPARED = 512
-
-
-def _case(shape: tuple[int, ...], profiles: frozenset[str]) -> Case:
-    elements = int(np.prod(shape))
-    return Case(
-        id="layernorm/" + "x".join(map(str, shape)),
-        kernel="layernorm",
-        shape={"shape": list(shape), "dtype": "float32"},
-        work=Work(elements=float(elements), bytes=8.0 * elements),
-        unit="GElement/s",
-        bound="bytes",
-        footprint_bytes=8 * elements,
-        memory_bytes=16 * elements + 2**26,
-        profiles=profiles,
-    )
 
 
 def _inputs(case: Case, seed: int) -> dict[str, Any]:
@@ -51,10 +36,7 @@ def _inputs(case: Case, seed: int) -> dict[str, Any]:
 
 
 def _reference(inputs: dict[str, Any]) -> tuple[Any, Any]:
-    rows = inputs["x"].reshape(-1, inputs["x"].shape[-1])
-    chosen = np.sort(np.random.default_rng(inputs["seed"] + 1).permutation(len(rows))[:_ROWS_COMPARED])
-    chosen[0], chosen[-1] = 0, len(rows) - 1
-    x = rows[chosen].astype(np.float64)
+    chosen, x = some_rows(inputs["x"], inputs["seed"] + 1)
     deviation = x - x.mean(-1, keepdims=True)
     scaled = deviation / np.sqrt((deviation**2).mean(-1, keepdims=True) + float(inputs["epsilon"]))
     return chosen, scaled * inputs["gamma"].astype(np.float64) + inputs["beta"].astype(np.float64)
@@ -67,13 +49,8 @@ def _check(case: Case, inputs: dict[str, Any], result: Any) -> Check:
     roundings follow: |error| ≤ (6·√d + 8)·u relative to max(1, |reference|).
     """
     chosen, exact = memoised(inputs, "reference", lambda: _reference(inputs))
-    result = np.asarray(result)
     tolerance = (6 * np.sqrt(exact.shape[-1]) + 8) * UNIT
-    rows = result.reshape(-1, result.shape[-1])[chosen]
-    check = compare(rows, exact, tolerance, np.maximum(1.0, np.abs(exact)))
-    if check.ok and np.isnan(result.max()):
-        return Check(False, np.inf, np.inf, tolerance, "an element outside the compared rows is NaN")
-    return check
+    return compare_rows(result, chosen, exact, tolerance, np.maximum(1.0, np.abs(exact)))
 
 
 def _build(job: Job, single_pass: bool) -> Callable[[], Any]:
@@ -123,7 +100,7 @@ def _plain(loop: Callable[..., None]) -> Callable[[Job], Callable[[], Any]]:
 _layernorm = Kernel(
     "layernorm",
     "LayerNorm",
-    tuple(_case(shape, profiles) for shape, profiles in _SHAPES.items()),
+    tuple(case_of_rows("layernorm", *row, bytes_per_element=16) for row in _SHAPES.items()),
     _inputs,
     _check,
 )

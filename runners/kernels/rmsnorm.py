@@ -15,10 +15,11 @@ import numpy as np
 from runners.arrays import fresh_output, normal
 from runners.backends.on_device import CHAIN_CONDITIONS, device_variants, timed_by_chains
 from runners.compiled import LANES, compiled, prange, simd
-from runners.kernels._checking import UNIT, compare, memoised, probabilistic_gamma
+from runners.kernels._checking import UNIT, memoised, probabilistic_gamma
 from runners.kernels._elementwise import streams
+from runners.kernels._rows import case_of_rows, compare_rows, some_rows
 from runners.profiles import FULL, STANDARD
-from runners.workload import Case, Check, Job, Kernel, Ready, Work
+from runners.workload import Case, Check, Job, Kernel, Ready
 
 __all__ = ["KERNELS"]
 
@@ -26,23 +27,7 @@ f4 = np.float32
 
 #: those of LayerNorm, so that the two can be held side by side, and the width of a model of 7 billion parameters
 _SHAPES = {(8, 128, 768): FULL, (32, 512, 768): STANDARD, (4, 2048, 4096): FULL}
-_ROWS_COMPARED = 512
 _STEP = 4 * LANES
-
-
-def _case(shape: tuple[int, ...], profiles: frozenset[str]) -> Case:
-    elements = int(np.prod(shape))
-    return Case(
-        id="rmsnorm/" + "x".join(map(str, shape)),
-        kernel="rmsnorm",
-        shape={"shape": list(shape), "dtype": "float32"},
-        work=Work(elements=float(elements), bytes=8.0 * elements),
-        unit="GElement/s",
-        bound="bytes",
-        footprint_bytes=8 * elements,
-        memory_bytes=20 * elements + 2**26,
-        profiles=profiles,
-    )
 
 
 def _inputs(case: Case, seed: int) -> dict[str, Any]:
@@ -53,10 +38,7 @@ def _inputs(case: Case, seed: int) -> dict[str, Any]:
 
 
 def _reference(inputs: dict[str, Any]) -> tuple[Any, Any]:
-    rows = inputs["x"].reshape(-1, inputs["x"].shape[-1])
-    chosen = np.sort(np.random.default_rng(inputs["seed"] + 2).permutation(len(rows))[:_ROWS_COMPARED])
-    chosen[0], chosen[-1] = 0, len(rows) - 1
-    x = rows[chosen].astype(np.float64)
+    chosen, x = some_rows(inputs["x"], inputs["seed"] + 2)
     root = np.sqrt((x**2).mean(-1, keepdims=True) + float(inputs["epsilon"]))
     return chosen, x / root * inputs["gain"].astype(np.float64)
 
@@ -68,13 +50,8 @@ def _check(case: Case, inputs: dict[str, Any], result: Any) -> Check:
     follow: |error| ≤ (γ̃_d/2 + 8·u)·|reference|.
     """
     chosen, exact = memoised(inputs, "reference", lambda: _reference(inputs))
-    result = np.asarray(result)
     tolerance = probabilistic_gamma(exact.shape[-1]) / 2 + 8 * UNIT
-    rows = result.reshape(-1, result.shape[-1])[chosen]
-    check = compare(rows, exact, tolerance, np.maximum(np.abs(exact), 2.0**-126))
-    if check.ok and np.isnan(result.max()):
-        return Check(False, np.inf, np.inf, tolerance, "an element outside the compared rows is NaN")
-    return check
+    return compare_rows(result, chosen, exact, tolerance, np.maximum(np.abs(exact), 2.0**-126))
 
 
 @compiled()
@@ -204,7 +181,7 @@ def _torch(job: Job) -> Ready:
 _rmsnorm = Kernel(
     "rmsnorm",
     "RMSNorm",
-    tuple(_case(shape, profiles) for shape, profiles in _SHAPES.items()),
+    tuple(case_of_rows("rmsnorm", *row, bytes_per_element=20) for row in _SHAPES.items()),
     _inputs,
     _check,
 )

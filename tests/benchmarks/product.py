@@ -21,6 +21,7 @@ from typing import Any
 
 from runners.machine import describe_machine
 from tests.benchmarks.targets import TARGETS, table
+from tests.programs import python
 
 __all__ = ["PARTS", "main"]
 
@@ -56,17 +57,8 @@ def _benchmarks(file: str, **settings: str) -> list[dict[str, Any]]:
     """Run a file of benchmarks and return what pytest-benchmark wrote of each."""
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.json"
-        words = ["-q", "--benchmark-only", f"--benchmark-json={report}", f"tests/benchmarks/{file}"]
-        done = subprocess.run(
-            [sys.executable, "-m", "pytest", *words],
-            cwd=ROOT,
-            env=os.environ | settings,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{file} failed: {done.stdout[-2000:]}")
+        words = ("-q", "--benchmark-only", f"--benchmark-json={report}", f"tests/benchmarks/{file}")
+        python("-m", "pytest", *words, cwd=ROOT, **settings)
         benchmarks: list[dict[str, Any]] = json.loads(report.read_text("utf-8"))["benchmarks"]
         return benchmarks
 
@@ -125,24 +117,8 @@ def overhead() -> Figures:
         file = Path(folder) / "overhead.run.jsonl"
         words = [word for case in cases for word in ("--case", case)]
         words += ["--backend", "numba", "--backend", "numpy", "--threads", "1", "--effort", "quick"]
-        subprocess.run(
-            [
-                sys.executable,
-                "-m",
-                "runners",
-                "run",
-                *words,
-                "--budget",
-                "90s",
-                "--no-store",
-                "--out",
-                str(file),
-            ],
-            cwd=ROOT,
-            env=os.environ | {"FLOPWATCH_HOME": folder},
-            check=True,
-            capture_output=True,
-        )
+        words += ["--budget", "90s", "--no-store", "--out", str(file)]
+        python("-m", "runners", "run", *words, cwd=ROOT, FLOPWATCH_HOME=folder)
         found = shares(file)
     return {
         "overhead.matmul": found["timed_share_of_measuring"]["matmul"],

@@ -13,13 +13,13 @@ One thread everywhere.  There is nothing to find, so every alarm is false.
 import argparse
 import json
 import math
-import os
-import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
 from statistics import median
+
+from tests.programs import python
 
 SETUP = (
     "import numpy as np; r = np.random.default_rng(1); a = r.standard_normal((512, 512), dtype=np.float32); "
@@ -36,17 +36,7 @@ def test_matmul(benchmark):
 
 def command(*words: str | Path, cwd: Path) -> str:
     """Run a program with one BLAS thread and return what it printed."""
-    done = subprocess.run(
-        [sys.executable, *map(str, words)],
-        cwd=cwd,
-        env=os.environ | ONE_THREAD,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(done.stdout + done.stderr)
-    return done.stdout
+    return python(*words, cwd=cwd, **ONE_THREAD)
 
 
 def by_flopwatch(folder: Path) -> tuple[float, bool]:
